@@ -55,3 +55,13 @@ static inline bool mail_is_dot_atom(struct span s)
 	}
 	return !dot;
 }
+
+/* Without white space and line ends at both ends. */
+static inline struct span mail_trim(struct span s)
+{
+	while (s.n && mail_is_space(s.p[0]))
+		s = span_skip(s, 1);
+	while (s.n && mail_is_space(s.p[s.n - 1]))
+		s.n--;
+	return s;
+}

@@ -153,6 +153,7 @@ int mail_head_parse(struct arena *a, struct span in, size_t octets_max, struct m
 	if (begins_with_mbox_line(s)) {
 		h->oddities |= MAIL_HEAD_MBOX_LINE;
 		h->mbox_line = span_first(s, field_len(s));
+		h->oddities |= field_oddities(h->mbox_line);
 		s = span_skip(s, h->mbox_line.n);
 	}
 	const int rc = parse_fields(h, s);
@@ -399,8 +400,6 @@ bool mail_field_copy(struct buf *out, const struct mail_field *f)
 
 int mail_head_write(const struct mail_head *h, struct buf *out)
 {
-	if (!h->edited)
-		write_lines(out, h->mbox_line);
 	list_for_each (it, &h->fields)
 		mail_field_copy(out, field_at(it));
 	return buf_add_str(out, "\r\n") ? 0 : -ERR_TOOBIG;

@@ -6,15 +6,17 @@
  *
  * Broken messages are taken as they are. Where the blank line is missing, the first line that is no field
  * begins the body (mail_head_scan.h), and the blank line is written. The "From " line of an mbox file in
- * front of the fields is kept, and written only as long as the head was not edited: behind a Received field
- * it would end the header section for the next reader.
+ * front of the fields is not written: behind a Received field it would end the header section for the next
+ * reader.
  *
  * New fields go through mail_fold.h: no value, whatever it holds, becomes more than one field.
  *
  * Ownership: a head, its fields and all spans that come out of it live in the arena, or point into the octets
- * that were parsed: both must outlive the head. There is nothing to free. Threads:   one at a time. Units:
- * "octets".  Errors: -ERR_TOOBIG over a maximum or the arena is full, -ERR_INVAL as said below. Source: RFC
- * 5322 sections 2.2, 3.6, 4.5. Tests:     tests/unit/mail/test_mail_head.c, tests/fuzz/fuzz_mail_head.c
+ *            that were parsed: both must outlive the head. There is nothing to free.
+ * Threads:   one at a time.  Units: octets.
+ * Errors:    -ERR_TOOBIG over a maximum or the arena is full; others as said below.
+ * Source:    RFC 5322 sections 2.2, 3.6, 4.5.
+ * Tests:     tests/unit/mail/test_mail_head.c, tests/fuzz/fuzz_mail_head.c
  */
 #pragma once
 
