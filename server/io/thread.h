@@ -1,0 +1,11 @@
+/* io/thread.h - a plain thread with a name, joined by its owner: the spool's committer, the log's writer, a pool's workers.
+ *
+ * Signals are blocked in it: they are for the main thread.  Tests: tests/unit/io/test_work.c
+ */
+#pragma once
+
+struct thread;
+
+/* The first 15 octets of @name are what the system shows. */
+struct thread *thread_start(const char *name, void (*run)(void *arg), void *arg);
+void thread_join(struct thread **t);
