@@ -114,10 +114,13 @@ static void put_note(struct writer *w, struct span note)
 
 	buf_add_char(&b, '(');
 	mail_text_clean(&b, span_first(note, NOTE_MAX), w->fold_flags);
-	if (!parentheses_match(span_skip(buf_span(&b), 1)))
-		for (size_t i = 1; i < b.n; i++)
-			if (strchr("()\\", b.p[i]))
-				b.p[i] = '?';
+	const bool match = parentheses_match(span_skip(buf_span(&b), 1));
+	for (size_t i = 1; i < b.n; i++) {
+		if (!match && strchr("()\\", b.p[i]))
+			b.p[i] = '?';
+		else if (b.p[i] == '\t')
+			b.p[i] = ' ';
+	}
 	buf_add_char(&b, ')');
 	new_line(w);
 	for (struct span rest = buf_span(&b); rest.p;) {

@@ -117,7 +117,7 @@ static void peers_cannot_inject(void)
 
 	r.helo = SPAN("x\r\nBcc: victim@example.org");
 	r.ptr_name = SPAN("a) by relay.example.edu (Postern");
-	r.notes[0] = SPAN("cipher )\r\n\r\nbody ( \\");
+	r.notes[0] = SPAN("cipher \t \t )\r\n\r\nbody ( \\");
 	r.id = SPAN("i;d\n");
 	r.rcpt_local = SPAN("a\r\nTo: b");
 	check("Received: from x??Bcc:?victim?example.org\r\n"
