@@ -11,8 +11,8 @@
  *   deadline   the deadline that the owner set has passed (the stream stays open)
  *   closed     the last callback: closed by stream_close(), or broken (err < 0); the owner may free it there
  *
- * Events never come from inside a call of the owner. Threads: the loop's. Ownership: stream_free in `closed` only.
- * Tests: tests/unit/io/test_conn.c
+ * All but `closed` may be NULL. Events never come from inside a call of the owner. Threads: the loop's. Ownership: stream_free in `closed` or later.
+ * Tests: tests/unit/io/test_tcp_stream.c, test_memory_stream.c
  */
 #pragma once
 
@@ -76,8 +76,9 @@ static inline void stream_consume(struct stream *s, size_t n)
 	s->ops->consume(s, n);
 }
 
-/* false: no `readable` until true again, and the socket is not read (a hook or a commit is awaited). true: `readable` comes
- * again for octets that wait unread, later, never from inside. */
+/* false: no `readable` until true again, and the socket is not read (a hook or a commit is awaited). true (the start): `readable`
+ * comes again, later, never from inside, for octets that wait unread - if some were consumed since the last one or input was
+ * not wanted when it was due; so an owner that leaves half a line and asks for more is not called again until more is there. */
 static inline void stream_want_input(struct stream *s, bool want)
 {
 	s->ops->want_input(s, want);
@@ -89,7 +90,8 @@ static inline int stream_write(struct stream *s, struct span data)
 	return s->ops->write(s, data);
 }
 
-/* Sends @data without copying it; @release(arg) is called once it is sent or the stream is gone. */
+/* Sends @data without copying it; @release(arg) is called once it is sent or the stream is gone, perhaps from inside a flush or
+ * close; it only gives @data up. After an error it is not called: the data stays the caller's. */
 static inline int stream_write_ref(struct stream *s, struct span data, void (*release)(void *arg), void *arg)
 {
 	return s->ops->write_ref(s, data, release, arg);

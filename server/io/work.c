@@ -13,6 +13,7 @@
 #include <stdlib.h>
 
 #include "base/check.h"
+#include "base/err.h"
 #include "base/mem.h"
 
 struct work_pool {
