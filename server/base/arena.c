@@ -9,7 +9,18 @@
 
 #include "base/mem.h"
 
-enum { BLOCK_MIN = 1024, BLOCK_KEEP_MAX = 16 * 1024 };
+enum { BLOCK_MIN = 1024, BLOCK_MAX = 256 * 1024, BLOCK_KEEP_MAX = 16 * 1024 };
+
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define ARENA_EXACT true
+#endif
+#elif defined(__SANITIZE_ADDRESS__)
+#define ARENA_EXACT true
+#endif
+#ifndef ARENA_EXACT
+#define ARENA_EXACT false
+#endif
 
 struct block {
 	struct block *next;
@@ -18,8 +29,8 @@ struct block {
 };
 
 struct arena {
-	struct block *head;  /* the block that is being filled; older ones behind it */
-	size_t at;           /* octets used of head */
+	struct block *head; /* the block that is being filled; older ones behind it */
+	size_t at;          /* octets used of head */
 	size_t used, max;
 };
 
@@ -51,14 +62,12 @@ void arena_free(struct arena **a)
 
 void arena_reset(struct arena *a)
 {
-	if (a->head) {
-		free_blocks(a->head->next);
-		a->head->next = NULL;
-		if (a->head->cap > BLOCK_KEEP_MAX) {
-			free(a->head);
-			a->head = NULL;
-		}
+	if (!a->head || ARENA_EXACT || a->head->cap > BLOCK_KEEP_MAX) {
+		arena_release(a);
+		return;
 	}
+	free_blocks(a->head->next);
+	a->head->next = NULL;
 	a->at = a->used = 0;
 }
 
@@ -69,38 +78,65 @@ void arena_release(struct arena *a)
 	a->at = a->used = 0;
 }
 
+/* A new head with room for @n octets: twice the size of the last one, but not more than the arena may still hand out. */
+static void add_block(struct arena *a, size_t n)
+{
+	size_t cap = a->head ? a->head->cap * 2 : BLOCK_MIN;
+
+	cap = cap < BLOCK_MAX ? cap : BLOCK_MAX;
+	cap = cap < a->max - a->used ? cap : a->max - a->used;
+	cap = cap > n && !ARENA_EXACT ? cap : n;
+	struct block *b = mem_alloc_raw(sizeof *b + cap);
+	b->cap = cap;
+	b->next = a->head;
+	a->head = b;
+	a->at = 0;
+}
+
+/* @n octets, not zeroed, at a multiple of @align. */
+static void *take(struct arena *a, size_t n, size_t align)
+{
+	size_t pad = (align - a->at % align) % align;
+
+	if (n > PTRDIFF_MAX / 2)
+		return NULL;
+	if (!a->head || ARENA_EXACT || a->head->cap - a->at < pad || a->head->cap - a->at - pad < n) {
+		if (n > a->max - a->used)
+			return NULL;
+		add_block(a, n);
+		pad = 0;
+	} else if (pad + n > a->max - a->used) {
+		return NULL;
+	}
+	void *p = a->head->data + a->at + pad;
+	a->at += pad + n;
+	a->used += pad + n;
+	return p;
+}
+
 void *arena_alloc(struct arena *a, size_t n)
 {
-	if (n > a->max || a->used > a->max - n)
+	void *p = take(a, n, alignof(max_align_t));
+
+	return p ? memset(p, 0, n) : NULL;
+}
+
+void *arena_alloc_array(struct arena *a, size_t count, size_t size)
+{
+	if (size && count > PTRDIFF_MAX / size)
 		return NULL;
-	const size_t rounded = (n + alignof(max_align_t) - 1) & ~(alignof(max_align_t) - 1);
-	if (!a->head || a->head->cap - a->at < rounded) {
-		size_t cap = a->head ? a->head->cap * 2 : BLOCK_MIN;
-		if (cap > 256 * 1024)
-			cap = 256 * 1024;
-		if (cap < rounded)
-			cap = rounded;
-		struct block *b = mem_alloc_raw(sizeof *b + cap);
-		b->cap = cap;
-		b->next = a->head;
-		a->head = b;
-		a->at = 0;
-	}
-	void *p = a->head->data + a->at;
-	a->at += rounded;
-	a->used += n;
-	memset(p, 0, n);
-	return p;
+	return arena_alloc(a, count * size);
 }
 
 struct span arena_dup(struct arena *a, struct span s)
 {
-	char *p = s.n < SIZE_MAX ? arena_alloc(a, s.n + 1) : NULL;
+	char *p = s.n < PTRDIFF_MAX ? take(a, s.n + 1, 1) : NULL;
 
 	if (!p)
 		return (struct span){ NULL, 0 };
 	if (s.n)
 		memcpy(p, s.p, s.n);
+	p[s.n] = 0;
 	return (struct span){ p, s.n };
 }
 
@@ -117,7 +153,7 @@ struct span arena_printf(struct arena *a, const char *fmt, ...)
 	va_copy(again, ap);
 	const int n = vsnprintf(NULL, 0, fmt, ap);
 	va_end(ap);
-	char *p = n >= 0 ? arena_alloc(a, (size_t)n + 1) : NULL;
+	char *p = n >= 0 ? take(a, (size_t)n + 1, 1) : NULL;
 	if (p)
 		vsnprintf(p, (size_t)n + 1, fmt, again);
 	va_end(again);

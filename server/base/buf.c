@@ -26,16 +26,16 @@ void buf_reset(struct buf *b)
 
 bool buf_reserve(struct buf *b, size_t more)
 {
-	if (b->cap - b->n >= more)
-		return true;
 	if (b->overflow || more > b->max || b->n > b->max - more) {
 		b->overflow = true;
 		return false;
 	}
+	if (b->cap - b->n >= more)
+		return true;
 	size_t cap = b->cap ? b->cap : 64;
-	while (cap - b->n < more)
+	while (cap - b->n < more && cap <= b->max / 2)
 		cap *= 2;
-	if (cap > b->max)
+	if (cap - b->n < more || cap > b->max)
 		cap = b->max;
 	b->p = mem_realloc(b->p, cap);
 	b->cap = cap;
@@ -44,7 +44,7 @@ bool buf_reserve(struct buf *b, size_t more)
 
 bool buf_add(struct buf *b, const void *p, size_t n)
 {
-	if (b->overflow || !buf_reserve(b, n))
+	if (!buf_reserve(b, n))
 		return false;
 	if (n)
 		memcpy(b->p + b->n, p, n);
@@ -67,23 +67,28 @@ bool buf_add_char(struct buf *b, char c)
 	return buf_add(b, &c, 1);
 }
 
-bool buf_add_u64(struct buf *b, uint64_t v)
+static bool add_number(struct buf *b, uint64_t v, bool negative)
 {
-	char digits[20];
+	char digits[21];
 	size_t i = sizeof digits;
 
 	do {
 		digits[--i] = (char)('0' + v % 10);
 		v /= 10;
 	} while (v);
+	if (negative)
+		digits[--i] = '-';
 	return buf_add(b, digits + i, sizeof digits - i);
+}
+
+bool buf_add_u64(struct buf *b, uint64_t v)
+{
+	return add_number(b, v, false);
 }
 
 bool buf_add_i64(struct buf *b, int64_t v)
 {
-	if (v < 0)
-		return buf_add_char(b, '-') && buf_add_u64(b, (uint64_t)0 - (uint64_t)v);
-	return buf_add_u64(b, (uint64_t)v);
+	return add_number(b, v < 0 ? (uint64_t)0 - (uint64_t)v : (uint64_t)v, v < 0);
 }
 
 bool buf_addf(struct buf *b, const char *fmt, ...)
@@ -103,10 +108,12 @@ bool buf_vaddf(struct buf *b, const char *fmt, va_list ap)
 
 	va_copy(again, ap);
 	const int n = vsnprintf(small, sizeof small, fmt, ap);
-	bool ok = n >= 0;
-	if (ok && (size_t)n < sizeof small) {
+	bool ok = false;
+	if (n < 0) {
+		b->overflow = true; /* over INT_MAX octets */
+	} else if ((size_t)n < sizeof small) {
 		ok = buf_add(b, small, (size_t)n);
-	} else if (ok) {
+	} else if (buf_reserve(b, (size_t)n)) {
 		char *big = mem_alloc_raw((size_t)n + 1);
 		vsnprintf(big, (size_t)n + 1, fmt, again);
 		ok = buf_add(b, big, (size_t)n);
@@ -119,7 +126,7 @@ bool buf_vaddf(struct buf *b, const char *fmt, va_list ap)
 bool buf_insert(struct buf *b, size_t at, struct span s)
 {
 	require(at <= b->n);
-	if (b->overflow || !buf_reserve(b, s.n))
+	if (!buf_reserve(b, s.n))
 		return false;
 	if (s.n == 0)
 		return true;
@@ -140,8 +147,10 @@ void buf_remove(struct buf *b, size_t at, size_t n)
 
 const char *buf_cstr(struct buf *b)
 {
-	if (!buf_reserve(b, 1))
+	if (b->overflow)
 		return "";
+	if (b->cap == b->n)
+		b->p = mem_realloc(b->p, ++b->cap);
 	b->p[b->n] = 0;
 	return b->p;
 }

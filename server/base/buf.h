@@ -1,7 +1,8 @@
 /* base/buf.h - bytes that we build: growable, with a mandatory maximum.
  *
  * When an addition would go over the maximum nothing is added, `overflow` is set and stays set until buf_reset(), and the
- * function returns false: a caller may check each addition or `overflow` once at the end.
+ * function returns false: a caller may check each addition or `overflow` once at the end. What is added must not be part of the
+ * buf itself.
  *
  * Ownership: the buf owns its bytes; buf_span() is valid until the next change.  Threads: one at a time.
  * Tests: tests/unit/base/test_buf.c
@@ -48,5 +49,5 @@ static inline void buf_consume(struct buf *b, size_t n)
 	buf_remove(b, 0, n);
 }
 
-/* NUL-terminated text of the buf; the NUL is not counted. "" when it does not fit. */
+/* NUL-terminated text of the buf; the NUL counts neither in n nor for the maximum. "" after an overflow. */
 const char *buf_cstr(struct buf *b);

@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 static const struct {
@@ -16,7 +15,7 @@ static const struct {
 
 static unsigned index_of(int err)
 {
-	const unsigned i = (unsigned)abs(err);
+	const unsigned i = err < 0 ? 0u - (unsigned)err : (unsigned)err;
 
 	return i < ERR_MAX_ ? i : ERR_BUG;
 }
@@ -45,6 +44,7 @@ int err_from_errno(int errno_value)
 	case EINTR:
 		return ERR_AGAIN;
 	case ENOMEM:
+	case ENOBUFS:
 		return ERR_NOMEM;
 	case ENOSPC:
 	case EDQUOT:
@@ -54,6 +54,8 @@ int err_from_errno(int errno_value)
 	case ECANCELED:
 		return ERR_CANCELED;
 	case ECONNRESET:
+	case ECONNABORTED:
+	case ENOTCONN:
 	case EPIPE:
 		return ERR_CLOSED;
 	case EHOSTUNREACH:
@@ -64,6 +66,7 @@ int err_from_errno(int errno_value)
 	case ECONNREFUSED:
 		return ERR_REFUSED;
 	case EBUSY:
+	case EADDRINUSE:
 		return ERR_BUSY;
 	case EMFILE:
 	case ENFILE:
@@ -77,6 +80,15 @@ int err_from_errno(int errno_value)
 	case EACCES:
 	case EPERM:
 		return ERR_DENIED;
+	case EAFNOSUPPORT:
+	case EPROTONOSUPPORT:
+	case EOPNOTSUPP:
+	case ENOSYS:
+		return ERR_UNSUPPORTED;
+	case EFBIG:
+	case EMSGSIZE:
+	case ENAMETOOLONG:
+		return ERR_TOOBIG;
 	default:
 		return ERR_IO;
 	}
@@ -85,13 +97,15 @@ int err_from_errno(int errno_value)
 int errtext_set(struct errtext *e, int err, const char *fmt, ...)
 {
 	if (e) {
+		struct errtext made; /* the arguments may be e->s itself */
 		va_list ap;
 
 		va_start(ap, fmt);
-		vsnprintf(e->s, sizeof e->s, fmt, ap);
+		vsnprintf(made.s, sizeof made.s, fmt, ap);
 		va_end(ap);
+		*e = made;
 	}
-	return -abs(err);
+	return err < 0 ? err : -err;
 }
 
 void errtext_wrap(struct errtext *e, const char *fmt, ...)

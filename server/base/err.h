@@ -47,7 +47,7 @@ const char *err_name(int err);
 const char *err_text(int err);
 enum err_class err_class(int err);
 
-/* The error that stands for an errno value. */
+/* The error that stands for an errno value (positive, as the kernel's callers see it). */
 int err_from_errno(int errno_value);
 
 struct errtext {

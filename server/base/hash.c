@@ -1,5 +1,6 @@
 #include "base/hash.h"
 
+#include <endian.h>
 #include <string.h>
 #if defined(__x86_64__)
 #include <nmmintrin.h>
@@ -32,7 +33,8 @@ uint64_t hash_sip(const struct hash_key *key, struct span s)
 	uint64_t m;
 
 	for (; i + 8 <= s.n; i += 8) {
-		memcpy(&m, s.p + i, 8); /* little-endian machines only agree with each other; nothing of this goes on disk */
+		memcpy(&m, s.p + i, 8);
+		m = le64toh(m);
 		v[3] ^= m;
 		sip_round(v);
 		v[0] ^= m;

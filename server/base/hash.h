@@ -1,7 +1,9 @@
 /* base/hash.h - the two hashes of the house.
  *
  *   hash_sip()     SipHash-1-3 with a key: tables whose keys a peer chooses (map), stable ids that must not be guessable
- *   hash_crc32c()  CRC-32C (Castagnoli, RFC 3720 appendix B.4): damage on disk; hardware instruction where there is one
+ *   hash_crc32c()  CRC-32C (Castagnoli, RFC 3720 appendix B.4): damage on disk; by the instruction of SSE 4.2 if there is one
+ *
+ * Both give the same on every machine.
  *
  * Threads: pure.  Tests: tests/unit/base/test_hash.c
  */

@@ -1,7 +1,8 @@
 /* base/heap.h - intrusive 4-ary min-heap on a 64-bit key: timers, queue order.
  *
  * Nodes are embedded in their owner; the heap owns only its array of pointers (8 octets a node). All operations are
- * O(log n). A node is in at most one heap; heap_node_in() tells.
+ * O(log n). A node is in at most one heap; heap_node_in() tells. Equal keys come in any order. A node is zeroed before its first
+ * use; heap_deinit() does not touch the nodes that are still in.
  *
  * Threads: one at a time.  Tests: tests/unit/base/test_heap.c
  */

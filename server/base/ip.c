@@ -41,13 +41,24 @@ bool ip_parse(struct span s, struct ip_addr *addr_r)
 	return true;
 }
 
+/* Octets behind the address are made zero too, so that equal addresses have equal octets. */
 static struct ip_addr masked(struct ip_addr a, unsigned bits)
 {
-	for (unsigned i = 0; i < a.len; i++) {
+	const unsigned all = a.len * 8u;
+
+	bits = bits < all ? bits : all;
+	for (unsigned i = 0; i < sizeof a.b; i++) {
 		const unsigned keep = bits > i * 8 ? (bits - i * 8 < 8 ? bits - i * 8 : 8) : 0;
 		a.b[i] = (uint8_t)(a.b[i] & (0xff00u >> keep));
 	}
 	return a;
+}
+
+static struct ip_net net_of(const struct ip_addr *addr, unsigned bits)
+{
+	const unsigned all = addr->len * 8u;
+
+	return (struct ip_net){ masked(*addr, bits), (uint8_t)(bits < all ? bits : all) };
 }
 
 bool ip_net_parse(struct span s, struct ip_net *net_r)
@@ -59,13 +70,15 @@ bool ip_net_parse(struct span s, struct ip_net *net_r)
 
 	if (!ip_parse(text, &addr))
 		return false;
-	bits = addr.len * 8u;
-	if (rest.p && !span_to_u64(rest, bits, &bits))
+	/* In "::ffff:192.0.2.0/120" the prefix counts from the start of the IPv6 form. */
+	const unsigned mapped = addr.len == 4 && span_find_char(text, ':') >= 0 ? 96 : 0;
+	bits = addr.len * 8u + mapped;
+	if (rest.p && (!span_to_u64(rest, bits, &bits) || bits < mapped))
 		return false;
-	const struct ip_addr base = masked(addr, (unsigned)bits);
-	if (!ip_eq(&base, &addr))
+	const struct ip_net net = net_of(&addr, (unsigned)bits - mapped);
+	if (!ip_eq(&net.addr, &addr))
 		return false;
-	*net_r = (struct ip_net){ base, (uint8_t)bits };
+	*net_r = net;
 	return true;
 }
 
@@ -116,14 +129,12 @@ bool ip_net_contains(const struct ip_net *net, const struct ip_addr *addr)
 {
 	const struct ip_addr base = masked(*addr, net->bits);
 
-	return ip_eq(&base, &net->addr);
+	return addr->len != 0 && ip_eq(&base, &net->addr);
 }
 
 struct ip_net ip_net_of(const struct ip_addr *addr, unsigned bits4, unsigned bits6)
 {
-	const unsigned bits = addr->len == 4 ? bits4 : bits6;
-
-	return (struct ip_net){ masked(*addr, bits), (uint8_t)bits };
+	return net_of(addr, addr->len == 4 ? bits4 : bits6);
 }
 
 bool ip_is_loopback(const struct ip_addr *addr)
@@ -159,6 +170,8 @@ socklen_t ip_to_sockaddr(const struct ip_endpoint *e, struct sockaddr_storage *s
 		memcpy(&in->sin_addr, e->addr.b, 4);
 		return sizeof *in;
 	}
+	if (e->addr.len != 16)
+		return 0;
 	struct sockaddr_in6 *in6 = (void *)sa_r;
 	in6->sin6_family = AF_INET6;
 	in6->sin6_port = htons(e->port);
@@ -191,10 +204,8 @@ void ip_set_free(struct ip_set **set)
 {
 	if (!*set)
 		return;
-	for (struct map_node *e = map_next(&(*set)->nets, NULL), *next; e; e = next) {
-		next = map_next(&(*set)->nets, e);
+	map_for_each_safe(e, &(*set)->nets)
 		free(map_entry(e, struct set_entry, node));
-	}
 	map_deinit(&(*set)->nets);
 	free(*set);
 	*set = NULL;
@@ -202,14 +213,20 @@ void ip_set_free(struct ip_set **set)
 
 void ip_set_add(struct ip_set *set, const struct ip_net *net)
 {
+	if (!verify(net->addr.len == 4 || net->addr.len == 16))
+		return;
 	struct set_entry *e = mem_alloc(sizeof *e);
-
-	e->net = *net;
+	e->net = net_of(&net->addr, net->bits);
 	if (!map_put(&set->nets, &e->node, span_make(&e->net, sizeof e->net))) {
 		free(e);
 		return;
 	}
-	(net->addr.len == 4 ? set->lens4 : set->lens6)[net->bits]++;
+	(e->net.addr.len == 4 ? set->lens4 : set->lens6)[e->net.bits]++;
+}
+
+static bool has_net(const struct ip_set *set, const struct ip_net *net)
+{
+	return map_get(&set->nets, span_make(net, sizeof *net)) != NULL;
 }
 
 bool ip_set_contains(const struct ip_set *set, const struct ip_addr *addr)
@@ -221,8 +238,8 @@ bool ip_set_contains(const struct ip_set *set, const struct ip_addr *addr)
 	for (unsigned bits = 0; bits <= addr->len * 8u; bits++) {
 		if (!lens[bits])
 			continue;
-		const struct ip_net net = { masked(*addr, bits), (uint8_t)bits };
-		if (map_get(&set->nets, span_make(&net, sizeof net)))
+		const struct ip_net net = net_of(addr, bits);
+		if (has_net(set, &net))
 			return true;
 	}
 	return false;
@@ -233,7 +250,24 @@ size_t ip_set_count(const struct ip_set *set)
 	return set->nets.n;
 }
 
+/* Is all of @net in networks of the set that are not larger than it? Every step down either meets one of them or ends the search,
+ * so this takes at most twice as many steps as there are networks, and as deep as an address is long. */
+static bool is_covered(const struct ip_set *set, const struct ip_net *net)
+{
+	if (has_net(set, net))
+		return true;
+	if (net->bits == net->addr.len * 8u)
+		return false;
+	struct ip_net half = { net->addr, (uint8_t)(net->bits + 1) };
+	if (!is_covered(set, &half))
+		return false;
+	half.addr.b[net->bits / 8] |= (uint8_t)(0x80u >> (net->bits % 8));
+	return is_covered(set, &half);
+}
+
 bool ip_set_is_everything(const struct ip_set *set)
 {
-	return set->lens4[0] || set->lens6[0] || set->lens4[1] == 2 || set->lens6[1] == 2;
+	static const struct ip_net families[] = { { .addr.len = 4 }, { .addr.len = 16 } };
+
+	return is_covered(set, &families[0]) || is_covered(set, &families[1]);
 }

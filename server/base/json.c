@@ -14,12 +14,13 @@ void json_escape(struct buf *out, struct span s)
 			continue;
 		}
 		const size_t wide = c >= 0x80 ? utf8_char_len(span_skip(s, run)) : 0;
-		if (wide) {
+		if (wide && !(c == 0xc2 && (unsigned char)s.p[run + 1] < 0xa0)) {
 			run += wide;
 			continue;
 		}
 		buf_add(out, s.p, run);
-		s = span_skip(s, run + 1);
+		const unsigned char control = wide ? (unsigned char)s.p[run + 1] : c;
+		s = span_skip(s, run + (wide ? wide : 1));
 		run = 0;
 		switch (c) {
 		case '"':
@@ -37,12 +38,12 @@ void json_escape(struct buf *out, struct span s)
 			buf_add_str(out, "\\t");
 			break;
 		default:
-			if (c >= 0x80) {
+			if (c >= 0x80 && !wide) {
 				buf_add_str(out, "\\ufffd");
 			} else {
 				buf_add_str(out, "\\u00");
-				buf_add_char(out, hex[c >> 4]);
-				buf_add_char(out, hex[c & 15]);
+				buf_add_char(out, hex[control >> 4]);
+				buf_add_char(out, hex[control & 15]);
 			}
 		}
 	}

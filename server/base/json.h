@@ -1,7 +1,7 @@
 /* base/json.h - JSON out: a writer that cannot produce a malformed document.
  *
- * It appends to a buf; commas are kept by the writer. Bytes that are not UTF-8 are written as U+FFFD, control characters are
- * escaped, so a peer's bytes may go in as they came (RFC 8259).
+ * It appends to a buf; commas are kept by the writer. Bytes that are not UTF-8 are written as U+FFFD, control characters (those
+ * of U+0080 to U+009F too: they move a terminal's cursor) are escaped, so a peer's bytes may go in as they came (RFC 8259).
  *
  * Threads: one at a time.  Errors: the buf's overflow.  Tests: tests/unit/base/test_json.c
  */

@@ -1,7 +1,9 @@
-/* base/mailbox.h - letters from any thread to one thread: the only locked structure of the house besides the log sink.
+/* base/mailbox.h - letters from any thread to one thread: locked, as only the log sink and labelled metrics are besides.
  *
  * A letter is embedded in its owner; posting never allocates. The receiver takes all letters at once. `wake` is called, on the
  * posting thread, when the mailbox goes from empty to not empty; it must be safe from any thread (uv_async_send, a condition).
+ *
+ * A letter is in one mailbox at most, and may be posted again once it was opened.
  *
  * Ownership: a posted letter belongs to the receiver.  Tests: tests/unit/base/test_mailbox.c
  */

@@ -23,15 +23,19 @@ static uint32_t hash_of(const struct map *m, struct span key)
 	return (uint32_t)hash_sip(&m->seed, key);
 }
 
-struct map_node *map_get(const struct map *m, struct span key)
+static struct map_node *find(const struct map *m, uint32_t hash, struct span key)
 {
 	if (m->n == 0)
 		return NULL;
-	const uint32_t hash = hash_of(m, key);
 	for (struct map_node *e = m->v[hash & (m->cap - 1)]; e; e = e->next)
 		if (e->hash == hash && span_eq(e->key, key))
 			return e;
 	return NULL;
+}
+
+struct map_node *map_get(const struct map *m, struct span key)
+{
+	return m->n ? find(m, hash_of(m, key), key) : NULL;
 }
 
 static void grow(struct map *m)
@@ -53,12 +57,14 @@ static void grow(struct map *m)
 
 bool map_put(struct map *m, struct map_node *node, struct span key)
 {
-	if (map_get(m, key))
+	const uint32_t hash = hash_of(m, key);
+
+	if (find(m, hash, key))
 		return false;
 	if (m->n >= m->cap)
 		grow(m);
 	node->key = key;
-	node->hash = hash_of(m, key);
+	node->hash = hash;
 	node->next = m->v[node->hash & (m->cap - 1)];
 	m->v[node->hash & (m->cap - 1)] = node;
 	m->n++;

@@ -2,6 +2,8 @@
  *
  * What a peer can make grow is bounded by arena and buf; so these fail only when the machine is out of memory, and then
  * a clean end (everything acknowledged is on disk) is better than code paths that nobody can test.
+ *
+ * Ownership: the caller frees, with free().  Threads: any.  Tests: tests/unit/base/test_mem.c
  */
 #pragma once
 

@@ -82,10 +82,8 @@ static struct labelled *add_label(struct map *map, enum metric m, struct span la
 
 static void free_labels(struct map *map)
 {
-	for (struct map_node *e = map_next(map, NULL), *next; e; e = next) {
-		next = map_next(map, e);
+	map_for_each_safe(e, map)
 		free(map_entry(e, struct labelled, node));
-	}
 	map_deinit(map);
 }
 

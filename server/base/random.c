@@ -32,10 +32,10 @@ uint64_t random_u64(void)
 
 uint64_t random_below(uint64_t bound)
 {
-	const uint64_t limit = UINT64_MAX - UINT64_MAX % bound;
 	uint64_t v;
 
 	require(bound > 0);
+	const uint64_t limit = UINT64_MAX - UINT64_MAX % bound;
 	do
 		v = random_u64();
 	while (v >= limit);
@@ -59,7 +59,7 @@ bool id_parse(struct span s, uint64_t *v_r)
 	if (s.n != ID_LEN)
 		return false;
 	for (size_t i = 0; i < s.n; i++) {
-		const char *at = s.p[i] ? strchr(alphabet, s.p[i]) : NULL;
+		const char *at = s.p[i] ? strchr(alphabet, ascii_lower(s.p[i])) : NULL;
 		if (!at)
 			return false;
 		v = v << 5 | (uint64_t)(at - alphabet);

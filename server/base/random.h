@@ -23,7 +23,7 @@ void random_bytes(void *p, size_t n); /* the process ends if the system has none
 uint64_t random_u64(void);
 uint64_t random_below(uint64_t bound); /* uniform in 0 .. bound-1; bound > 0 */
 
-/* The id that stands for the low 60 bits of @v, and back. id_parse returns false when @s is not an id. */
+/* The id that stands for the low 60 bits of @v, and back. id_parse returns false when @s is not an id; capitals will do. */
 struct id id_from_u64(uint64_t v);
 bool id_parse(struct span s, uint64_t *v_r);
 struct id id_random(void);

@@ -42,6 +42,8 @@ bool rate_parse(struct span s, struct rate *rate_r)
 	if (!unit_us(span_skip(period, digits), &us))
 		return false;
 	r.period_us = us * (int64_t)factor;
+	if (r.count > (uint64_t)r.period_us)
+		return false; /* finer than the clock */
 	r.burst = r.count;
 	if (option.p) {
 		option = span_trim(option);
@@ -52,25 +54,37 @@ bool rate_parse(struct span s, struct rate *rate_r)
 	return true;
 }
 
-/* Multiplications go through 128 bits: count and burst are up to 1e9, the period up to 1000 days. */
+/* Multiplications go through 128 bits: count and burst are up to 1e9, the period up to 1000 days. A cell is never free. */
 static int64_t cells_us(const struct rate *r, uint64_t cells)
 {
 	const wide us = (wide)r->period_us * (wide)cells / (wide)r->count;
 
-	return us > INT64_MAX / 4 ? INT64_MAX / 4 : (int64_t)us;
+	if (us > INT64_MAX / 4)
+		return INT64_MAX / 4;
+	return us > 0 || cells == 0 ? (int64_t)us : 1;
 }
 
+/* The most cells whose cells_us() is not over @us. */
 static uint64_t us_cells(const struct rate *r, int64_t us)
 {
-	return us <= 0 ? 0 : (uint64_t)((wide)us * (wide)r->count / r->period_us);
+	return us < 0 ? 0 : (uint64_t)((((wide)us + 1) * (wide)r->count - 1) / r->period_us);
+}
+
+/* The theoretical arrival time as this rate can have left it. One further ahead is of a clock that went back, or of a rate that
+ * was stricter; it must not lock the key out. */
+static int64_t bounded(int64_t tat_us, int64_t now_us, int64_t tolerance_us)
+{
+	if (tat_us <= now_us)
+		return now_us;
+	return tat_us - now_us < tolerance_us ? tat_us : now_us + tolerance_us;
 }
 
 static struct rate_result take(const struct rate *r, int64_t *tat_us, int64_t now_us, uint64_t quantity)
 {
 	const int64_t tolerance = cells_us(r, r->burst);
-	const int64_t tat = *tat_us > now_us ? *tat_us : now_us;
+	const int64_t tat = bounded(*tat_us, now_us, tolerance);
 	const int64_t next = tat + cells_us(r, quantity);
-	struct rate_result res = { .allowed = next - now_us <= tolerance };
+	struct rate_result res = { .allowed = quantity <= r->burst && next - now_us <= tolerance };
 
 	if (res.allowed)
 		*tat_us = next;
@@ -94,7 +108,7 @@ struct rate_result rate_peek(const struct rate *r, int64_t tat_us, int64_t now_u
 
 void rate_refund(const struct rate *r, int64_t *tat_us, int64_t now_us, uint64_t quantity)
 {
-	const int64_t tat = *tat_us - cells_us(r, quantity);
+	const int64_t tat = bounded(*tat_us, now_us, cells_us(r, r->burst)) - cells_us(r, quantity);
 
 	*tat_us = tat > now_us ? tat : now_us;
 }

@@ -2,7 +2,7 @@
  *
  * A limit "60/hour,burst=60" has an emission interval (period / count) and a tolerance (interval * burst). The state of a
  * key is the theoretical arrival time of its next cell; 0 is a key that was never used. Time is passed in, in microseconds
- * of any clock that does not go back.
+ * of a clock that does not go back; one that does costs a key at most its burst.
  *
  * Threads: pure.  Source: ITU-T I.371 annex A.  Tests: tests/unit/base/test_rate.c
  */
@@ -26,8 +26,8 @@ struct rate_result {
 	int64_t reset_after_us;  /* until the key is as never used */
 };
 
-/* "60/hour", "60/hour,burst=10", "100/15min", "1000/day": count, period (s, sec, second, min, minute, hour, h, day, d with an
- * optional number in front), burst (default: the count). */
+/* "60/hour", "60/hour,burst=10", "100/15min", "1000/day": count, period (s, sec, second, m, min, minute, h, hour, d, day
+ * with an optional number up to 1000 in front), burst (default: the count). Not faster than one cell a microsecond. */
 bool rate_parse(struct span s, struct rate *rate_r);
 
 /* Takes @quantity cells from *tat if they conform; *tat is unchanged when they do not. */

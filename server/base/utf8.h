@@ -12,4 +12,5 @@
 /* Octets of the character at the start of @s (1..4), or 0 if there is none that is well-formed. */
 size_t utf8_char_len(struct span s);
 bool utf8_valid(struct span s);
+/* No octet above 0x7f. */
 bool ascii_only(struct span s);
