@@ -25,6 +25,7 @@
 
 #include "base/check.h"
 #include "base/mem.h"
+#include "io/input_gate.h"
 #include "io/loop_priv.h"
 
 enum { IOV_MAX_ = 32, KEPT_MIN = 256, LINGER_BYTES_MAX = 4 * 1024 * 1024 };
@@ -41,11 +42,7 @@ struct tcp_stream {
 	uint8_t phase;       /* enum tcp_phase */
 	uint8_t watched;     /* UV_READABLE | UV_WRITABLE as given to uv_poll_start */
 	uint8_t due;         /* events that event_task brings */
-	bool want;           /* the owner's, by stream_want_input() */
-	bool asked;          /* want_input(true) was called since the last `readable` began */
-	bool owed;           /* `readable` was due while input was not wanted */
-	bool took;           /* something was consumed since the last `readable` began */
-	bool telling;        /* inside `readable` */
+	struct input_gate gate;
 	bool shared;         /* `unread` is in the loop's read buffer: only while telling */
 	bool blocked;        /* the kernel takes no more output for now */
 	bool over_high;      /* `writable` is owed */
@@ -81,7 +78,7 @@ static void watch(struct tcp_stream *ts, int events)
 
 static bool can_read(const struct tcp_stream *ts)
 {
-	return ts->want && !ts->s.eof && ts->unread.n < LOOP_READ_MAX;
+	return ts->gate.want && !ts->s.eof && ts->unread.n < LOOP_READ_MAX;
 }
 
 static void watch_what_matters(struct tcp_stream *ts)
@@ -90,7 +87,7 @@ static void watch_what_matters(struct tcp_stream *ts)
 
 	if (ts->phase == TCP_LINGERING || (ts->phase == TCP_OPEN && can_read(ts)))
 		events |= UV_READABLE;
-	else if (ts->phase == TCP_OPEN && !ts->s.eof && !ts->want)
+	else if (ts->phase == TCP_OPEN && !ts->s.eof && !ts->gate.want)
 		events |= ts->watched & UV_READABLE; /* until input comes */
 	watch(ts, events);
 }
@@ -133,25 +130,22 @@ static void schedule_event(struct tcp_stream *ts, uint8_t due)
 
 static void remind_owner(struct tcp_stream *ts)
 {
-	if (ts->want && ts->asked && (ts->owed || ts->took) && (ts->unread.n > 0 || ts->s.eof))
+	if (input_gate_due(&ts->gate) && (ts->unread.n > 0 || ts->s.eof))
 		schedule_event(ts, DUE_READABLE);
 }
 
 static void tell_readable(struct tcp_stream *ts)
 {
-	ts->owed = ts->took = ts->asked = false;
 	ts->due &= (uint8_t)~DUE_READABLE;
-	ts->telling = true;
+	input_gate_enter(&ts->gate);
 	if (ts->s.events->readable)
 		ts->s.events->readable(&ts->s, ts->s.owner);
-	ts->telling = false;
+	input_gate_leave(&ts->gate);
 	if (ts->phase != TCP_OPEN)
 		ts->unread = (struct span){ 0 };
 	keep_unread(ts);
-	if (ts->phase != TCP_OPEN)
-		return;
-	ts->owed = !ts->want;
-	remind_owner(ts);
+	if (ts->phase == TCP_OPEN)
+		remind_owner(ts);
 }
 
 static void read_input(struct tcp_stream *ts)
@@ -205,8 +199,8 @@ static void tcp_consume(struct stream *s, size_t n)
 	if (n == 0)
 		return;
 	ts->unread = span_skip(ts->unread, n);
-	ts->took = true;
-	if (ts->telling || ts->phase != TCP_OPEN)
+	ts->gate.took = true;
+	if (ts->gate.telling || ts->phase != TCP_OPEN)
 		return;
 	if (ts->unread.n == 0)
 		keep_unread(ts);
@@ -217,11 +211,8 @@ static void tcp_want_input(struct stream *s, bool want)
 {
 	struct tcp_stream *ts = tcp_of(s);
 
-	ts->want = want;
-	if (!want || ts->phase != TCP_OPEN)
-		return;
-	ts->asked = true;
-	if (ts->telling)
+	input_gate_set(&ts->gate, want);
+	if (!want || ts->phase != TCP_OPEN || ts->gate.telling)
 		return; /* tell_readable() looks at it when the owner returns */
 	remind_owner(ts);
 	watch_what_matters(ts);
@@ -399,10 +390,10 @@ static void run_events(struct task *t)
 	}
 	if ((ts->due & DUE_READABLE) && ts->phase == TCP_OPEN) {
 		ts->due &= (uint8_t)~DUE_READABLE;
-		if (ts->want)
+		if (ts->gate.want)
 			tell_readable(ts);
 		else
-			ts->owed = true;
+			ts->gate.owed = true;
 	}
 	if (ts->phase == TCP_OPEN)
 		watch_what_matters(ts);
@@ -531,7 +522,7 @@ struct stream *tcp_stream_new(struct loop *l, int fd, const struct ip_endpoint *
 	ts->s.local = name_of(fd, getsockname);
 	ts->s.peer = peer ? *peer : name_of(fd, getpeername);
 	ts->fd = fd;
-	ts->want = true;
+	input_gate_init(&ts->gate);
 	timer_init(&ts->deadline, on_deadline);
 	timer_init(&ts->bound, on_bound);
 	task_init(&ts->flush_task, run_flush);
