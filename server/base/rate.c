@@ -92,6 +92,8 @@ static struct rate_result take(const struct rate *r, int64_t *tat_us, int64_t no
 		res.retry_after_us = quantity > r->burst ? -1 : next - now_us - tolerance;
 	const int64_t after = res.allowed ? next : tat;
 	res.remaining = us_cells(r, tolerance - (after - now_us));
+	if (res.remaining > r->burst)
+		res.remaining = r->burst;
 	res.reset_after_us = after - now_us;
 	return res;
 }

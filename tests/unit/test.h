@@ -38,6 +38,14 @@ static inline void test_fail(const char *file, int line)
 		}                                                                                            \
 	} while (0)
 
+/* For what no other macro says: FAIL("case %zu: ...", i). */
+#define FAIL(...)                                                                                            \
+	do {                                                                                                 \
+		test_fail(__FILE__, __LINE__);                                                               \
+		printf(__VA_ARGS__);                                                                         \
+		putchar('\n');                                                                               \
+	} while (0)
+
 #define NEED(cond)                                                                                           \
 	do {                                                                                                 \
 		if (!(cond)) {                                                                               \
