@@ -87,7 +87,7 @@ static void watch_what_matters(struct tcp_stream *ts)
 
 	if (ts->phase == TCP_LINGERING || (ts->phase == TCP_OPEN && can_read(ts)))
 		events |= UV_READABLE;
-	else if (ts->phase == TCP_OPEN && !ts->s.eof && !ts->gate.want)
+	else if (ts->phase == TCP_DRAINING || (ts->phase == TCP_OPEN && !ts->s.eof && !ts->gate.want))
 		events |= ts->watched & UV_READABLE; /* until input comes */
 	watch(ts, events);
 }
@@ -371,9 +371,9 @@ static void on_poll(uv_poll_t *h, int status, int events)
 			discard_input(ts);
 		else if (ts->phase == TCP_OPEN && can_read(ts))
 			read_input(ts);
-		else if (ts->phase == TCP_OPEN && status < 0)
+		else if (status < 0)
 			check_error(ts);
-		else if (ts->phase == TCP_OPEN)
+		else
 			watch(ts, ts->watched & ~UV_READABLE);
 	}
 	watch_what_matters(ts);
