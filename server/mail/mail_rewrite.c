@@ -65,6 +65,8 @@ static int check_left(struct span left, struct errtext *e)
 
 	if (left.n == 0)
 		return errtext_set(e, ERR_INVAL, "template has nothing in front of \"@\"");
+	if (left.p[0] == '.' || left.p[left.n - 1] == '.' || span_find(left, SPAN("..")) >= 0)
+		return errtext_set(e, ERR_INVAL, "template has a dot where none can stand");
 	while (left.n) {
 		const struct piece p = next_piece(&left);
 		if (p.kind == PIECE_BAD)
@@ -137,15 +139,19 @@ static void local_add_cleaned(struct local *l, struct span s, bool lower)
 	}
 }
 
-/* Dots at an end or in a row need quotes, which many devices and receivers cannot read. */
+/* A dot at an end or behind another needs quotes, which many devices and receivers cannot read. The one at
+ * the end may stay, since a hash follows. */
 static void local_mend_dots(struct local *l)
 {
 	const size_t n = l->n < sizeof l->text ? l->n : sizeof l->text;
 
 	for (size_t i = 0; i < n; i++) {
-		if (l->text[i] != '.' || (i > 0 && l->text[i - 1] != '.' && i + 1 < l->n))
+		if (l->text[i] != '.')
 			continue;
-		l->text[i] = '-';
+		if (i == 0 || l->text[i - 1] == '.')
+			l->text[i] = '-';
+		else if (i + 1 < l->n)
+			continue;
 		l->changed = true;
 	}
 }
@@ -192,14 +198,16 @@ static struct span expand_right(struct arena *a, struct span right, struct span 
 {
 	struct buf b = BUF_INIT(MAIL_DOMAIN_MAX);
 	struct span result = { NULL, 0 };
+	bool complete = true;
 
 	while (right.n) {
 		const struct piece p = next_piece(&right);
 		const struct span text = p.kind == PIECE_DOMAIN ? domain : p.text;
+		complete &= text.n > 0;
 		for (size_t i = 0; i < text.n; i++)
 			buf_add_char(&b, ascii_lower(text.p[i]));
 	}
-	if (!b.overflow && text_ok(buf_span(&b), true) && mail_is_dot_atom(buf_span(&b)))
+	if (complete && !b.overflow && text_ok(buf_span(&b), true) && mail_is_dot_atom(buf_span(&b)))
 		result = arena_dup(a, buf_span(&b));
 	buf_free(&b);
 	return result;

@@ -66,8 +66,8 @@ static int new_spec(struct mail_head *h, const struct mail_rewrite_rule *rule, c
 	return spec_r->p ? 1 : -ERR_TOOBIG;
 }
 
-/* Applies the rule to one field. Returns the number of addresses that were exchanged. */
-static int rewrite_one(struct mail_head *h, const struct mail_rewrite_rule *rule, struct mail_field *f)
+/* One pass over a field. Returns the number of addresses that were exchanged. */
+static int rewrite_pass(struct mail_head *h, const struct mail_rewrite_rule *rule, struct mail_field *f)
 {
 	struct mail_address_list list;
 	int changed = 0;
@@ -86,6 +86,16 @@ static int rewrite_one(struct mail_head *h, const struct mail_rewrite_rule *rule
 	}
 	rc = changed ? mail_rewrite_field(h, f, &list, specs) : 0;
 	return rc < 0 ? rc : changed;
+}
+
+/* Applies the rule to one field. A field with control characters is cleaned when it is written, and what was
+ * no address for the sake of one may be an address then: it is not to escape. */
+static int rewrite_one(struct mail_head *h, const struct mail_rewrite_rule *rule, struct mail_field *f)
+{
+	const int first = rewrite_pass(h, rule, f);
+	const int second = first > 0 ? rewrite_pass(h, rule, f) : 0;
+
+	return second < 0 ? second : first + second;
 }
 
 static int keep_original(struct mail_head *h, struct span value)

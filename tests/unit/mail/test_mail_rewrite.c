@@ -25,6 +25,9 @@ static void templates_are_checked(void)
 		{ "{local}@", "template has no domain, or one that is too long" },
 		{ "{user}@x", "template may have {local} and {domain} only" },
 		{ "{local@x", "template may have {local} and {domain} only" },
+		{ ".{local}@x", "template has a dot where none can stand" },
+		{ "{local}.@x", "template has a dot where none can stand" },
+		{ "a..{local}@x", "template has a dot where none can stand" },
 		{ "a b{local}@x", "template: \"a b\" cannot stand in a local part" },
 		{ "a\r\n@x", "template: \"a\r\n\" cannot stand in a local part" },
 		{ "a@b@x", "template: \"a@b\" cannot stand in a local part" },
@@ -69,6 +72,7 @@ static void addresses_are_expanded(void)
 		{ "{local}@{domain}.relay.edu", "root", "host.relay.edu", 0, "root", "host.relay.edu" },
 		{ "{local}@{domain}.relay.edu", "root", ".relay.edu", -ERR_INVAL, "", "" },
 		{ "{local}@{domain}.relay.edu", "root", "", -ERR_INVAL, "", "" },
+		{ "{local}@x{domain}y", "root", "", -ERR_INVAL, "", "" },
 		{ "{local}@{domain}.relay.edu", "root", "[192.0.2.1]", -ERR_INVAL, "", "" },
 		{ "noreply@x", "root", "host", 1, "noreply", "x" },
 		{ "noreply@x", "noreply", "x", 0, "noreply", "x" },
@@ -132,6 +136,10 @@ static void what_does_not_fit_is_hashed(void)
 				       expand_hashed(a, span_of(odd[k]), SPAN("host"))) ||
 			      odd[i][0] == '\0' || odd[k][0] == '\0');
 	expand_hashed(a, SPAN("..a..b.."), SPAN("..x.."));
+	struct mail_rewritten r;
+	CHECK_INT(1, mail_rewrite_expand(a, SPAN("s.{local}@x"), SPAN(""), SPAN("h"), &r));
+	CHECK(span_starts(r.local, SPAN("s.-")));
+	CHECK_INT(0, mail_rewrite_expand(a, SPAN("s.{local}@x"), r.local, r.domain, &r));
 	expand_hashed(a, SPAN("root"), SPAN("[192.0.2.1]"));
 	arena_free(&a);
 }
@@ -178,6 +186,9 @@ static void fields_keep_their_form(void)
 	check_senders("From: nobody at all\r\n\r\n", &rule, 0, "From: nobody at all\r\n\r\n");
 	check_senders("Subject: x\r\n\r\n", &rule, 0, "Subject: x\r\n\r\n");
 	check_senders("From: a@b\n (x)\n\n", &rule, 1, "From: s+a-b@x.edu (x)\r\n\r\n");
+	check_senders("From: a@b,\x01 c\x01@d, \x02"
+		      "e@f\r\n\r\n",
+		      &rule, 3, "From: s+a-b@x.edu, s+c-d@x.edu, s+e-f@x.edu\r\n\r\n");
 	narrow.domain = SPAN(".systems.edu");
 	narrow.default_domain = SPAN("c4.systems.edu");
 	narrow.keep_original = true;
