@@ -23,7 +23,7 @@ local function load_table(file)
 end
 
 local function c_string(s)
-  return '"' .. s:gsub('[%c"\\\128-\255]', function(c) return ("\\%03o"):format(c:byte()) end) .. '"'
+  return '"' .. s:gsub('[%c?"\\\128-\255]', function(c) return ("\\%03o"):format(c:byte()) end) .. '"'
 end
 
 local function check_names(file, names)
