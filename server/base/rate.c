@@ -1,5 +1,7 @@
 #include "base/rate.h"
 
+#define CELLS_US_MAX (INT64_MAX / 4)
+
 __extension__ typedef __int128 wide; /* ISO C11 has no name for it */
 
 static bool unit_us(struct span unit, int64_t *us_r)
@@ -20,6 +22,16 @@ static bool unit_us(struct span unit, int64_t *us_r)
 		}
 	}
 	return false;
+}
+
+/* Multiplications go through 128 bits: count and burst are up to 1e9, the period up to 1000 days. A cell is never free. */
+static int64_t cells_us(const struct rate *r, uint64_t cells)
+{
+	const wide us = (wide)r->period_us * (wide)cells / (wide)r->count;
+
+	if (us > CELLS_US_MAX)
+		return CELLS_US_MAX;
+	return us > 0 || cells == 0 ? (int64_t)us : 1;
 }
 
 bool rate_parse(struct span s, struct rate *rate_r)
@@ -50,18 +62,10 @@ bool rate_parse(struct span s, struct rate *rate_r)
 		if (!span_starts(option, SPAN("burst=")) || !span_to_u64(span_skip(option, 6), 1000000000, &r.burst) || r.burst == 0)
 			return false;
 	}
+	if (cells_us(&r, r.burst) == CELLS_US_MAX)
+		return false; /* 70000 years until the burst is there again */
 	*rate_r = r;
 	return true;
-}
-
-/* Multiplications go through 128 bits: count and burst are up to 1e9, the period up to 1000 days. A cell is never free. */
-static int64_t cells_us(const struct rate *r, uint64_t cells)
-{
-	const wide us = (wide)r->period_us * (wide)cells / (wide)r->count;
-
-	if (us > INT64_MAX / 4)
-		return INT64_MAX / 4;
-	return us > 0 || cells == 0 ? (int64_t)us : 1;
 }
 
 /* The most cells whose cells_us() is not over @us. */
