@@ -13,6 +13,17 @@ const char *verdict_kind_name(enum verdict_kind kind)
 	return (unsigned)kind < VERDICT_KIND_MAX_ ? names[kind] : "?";
 }
 
+const char *hook_name(enum hook_id id)
+{
+	static const char *const names[HOOK_MAX_] = {
+#define X(name, text) [HOOK_##name] = text,
+		HOOK_MAP(X)
+#undef X
+	};
+
+	return (unsigned)id < HOOK_MAX_ ? names[id] : "?";
+}
+
 void decision_path_init(struct decision_path *p, struct arena *mem)
 {
 	*p = (struct decision_path){ .mem = mem };

@@ -15,7 +15,7 @@
 
 #include "base/arena.h"
 #include "base/span.h"
-#include "gen/hook_ids.h" /* enum hook_id { HOOK_CONNECT, ... HOOK_MAX_ }, enum observer_id, hook_name() */
+#include "gen/hook_ids.h" /* enum hook_id { HOOK_CONNECT, ... HOOK_MAX_ }, enum observer_id */
 #include "hook/view.h"
 
 #define VERDICT_KIND_MAP(X)                                                                                  \
@@ -35,10 +35,12 @@ enum verdict_kind {
 };
 
 const char *verdict_kind_name(enum verdict_kind kind);
+const char *hook_name(enum hook_id id);
 
 struct verdict {
 	enum verdict_kind kind;
 	bool broken;             /* not an opinion: a policy failed */
+	bool now;                /* connect, helo, mail: answer at once and not at RCPT */
 	uint16_t code;           /* SMTP reply code; 0: the default of the kind and stage */
 	struct span enhanced;    /* "5.7.1"; empty: the default */
 	struct span text;        /* what was wrong, one line, no CR or LF, <= 400 octets; empty: the default */

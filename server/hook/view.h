@@ -46,7 +46,10 @@ struct view_conn {
 	bool esmtp;                         /* said EHLO */
 	bool early_talker;                  /* spoke before the greeting */
 	enum view_reverse reverse;
-	struct span reverse_name;           /* PASS: the confirmed name; MISMATCH: the first PTR name */
+	struct span reverse_name;           /* PASS: the first confirmed name; else the first PTR name, or empty */
+	const struct span *reverse_names;   /* all confirmed ones */
+	uint32_t nreverse_names;
+	struct span reverse_why;            /* unless PASS: which look-up said what, as a sentence */
 	struct span profile;                /* its name, or empty */
 	struct span device;
 	struct span auth_user, auth_mech;   /* empty: not authenticated */
@@ -59,7 +62,7 @@ struct view_conn {
 
 struct view_txn {
 	struct view_conn *conn;
-	struct smtp_path sender;            /* .null: the null path */
+	struct smtp_path sender;            /* .is & SMTP_PATH_IS_NULL: the null path */
 	struct span sender_address;         /* canonical text, empty for null */
 	struct smtp_mail_params params;
 	uint32_t rcpts;                     /* accepted so far */

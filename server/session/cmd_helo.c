@@ -1,0 +1,53 @@
+/* cmd_helo.c - HELO and EHLO (RFC 5321 section 4.1.1.1). */
+#include <stdio.h>
+
+#include "session/session_priv.h"
+
+int cmd_helo_check(struct session *s)
+{
+	unsigned tolerated = 0;
+	const char *why;
+	struct span name;
+	const int kind = smtp_helo_name_check(s->parsed.arg, session_lax(s), &name, &tolerated, &why);
+
+	if (kind < 0)
+		return session_refuse_protocol(s, 501, SMTP_ENHANCED(5, 5, 2), "helo-syntax", why);
+	/* The policies see the new name, also when they refuse it. The arena is bounded: a client that says HELO for ever runs
+	 * into idle_commands_max first. */
+	const struct span kept = arena_dup(s->conn_mem, name);
+	if (!kept.p)
+		return session_refuse_protocol(s, 421, SMTP_ENHANCED(4, 7, 0), "helo-again", "too many HELO commands");
+	s->conn.helo = kept;
+	s->conn.esmtp = s->cmd->verb == SMTP_VERB_EHLO;
+	return 0;
+}
+
+static uint32_t offered(const struct session *s)
+{
+	return s->listener->ext & ~(s->profile ? s->profile->hide_ext : 0u);
+}
+
+enum session_next cmd_helo_apply(struct session *s)
+{
+	const struct session_listener *l = s->listener;
+	struct smtp_ehlo ehlo = { .ext = offered(s), .size_octets_max = l->message_max_bytes, .deliverby_min_s = l->deliverby_min_s };
+	struct buf out = BUF_INIT(SMTP_REPLY_OCTETS_MAX);
+	char hello[400];
+
+	session_msg_end(s);
+	session_txn_end(s); /* as RSET: RFC 5321 section 4.1.4 */
+	s->phase = SESSION_PHASE_READY;
+	/* The owner of a device sees by which name and address the relay knows it. */
+	snprintf(hello, sizeof hello, "Hello %.*s [%s]",
+		 SPAN_ARG(s->conn.reverse == VIEW_REVERSE_PASS ? s->conn.reverse_name : s->conn.helo),
+		 ip_format(&s->conn.client.addr).s);
+	if (s->cmd->verb == SMTP_VERB_HELO) {
+		session_replyf(s, 250, (struct smtp_enhanced){ 0 }, "%.*s %s", SPAN_ARG(l->hostname), hello);
+		return session_command_done(s);
+	}
+	snprintf(ehlo.name, sizeof ehlo.name, "%.*s", SPAN_ARG(l->hostname));
+	if (smtp_ehlo_format(&ehlo, span_of(hello), false, &out) && !s->stream_closed)
+		stream_write(s->stream, buf_span(&out));
+	buf_free(&out);
+	return session_command_done(s);
+}

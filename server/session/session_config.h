@@ -1,0 +1,56 @@
+/* session/session_config.h - what a listener is: immutable, made by main/ from the configuration, shared by all workers.
+ *
+ * Ownership: the configuration snapshot; a session keeps the snapshot alive while it runs.
+ * Units: as named; 0 never means "no limit".
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/ip.h"
+#include "base/span.h"
+#include "state/clients.h"
+
+/* What is tolerated from clients that a policy, or the listener, gives this profile. A stranger has none. */
+struct session_profile {
+	struct span name;
+	unsigned lax;             /* enum smtp_lax: syntax */
+	bool normalise_newlines;  /* bare CR and LF become CRLF; else the message is refused */
+	bool nul;                 /* NUL octets in a message pass; else it is refused */
+	bool early;               /* talking before the greeting is no offence */
+	uint32_t hide_ext;        /* enum smtp_ext: not announced to it */
+};
+
+struct session_listener {
+	struct span name;
+	struct span hostname;            /* ours: greeting, EHLO, Received */
+	struct span greeting;            /* behind the hostname in the 220 */
+	struct span help_url, help_text; /* the help desk: refusals, HELP */
+	uint32_t ext;                    /* enum smtp_ext: offered */
+	uint64_t message_max_bytes;
+	uint32_t head_max_bytes;         /* of the header section */
+	uint32_t line_max_octets;        /* of a line of the message; longer ones are refused */
+	uint32_t rcpts_max;              /* of one transaction */
+	uint32_t messages_max;           /* of one connection */
+	uint32_t errors_max;             /* refused commands before the connection ends */
+	uint32_t idle_commands_max;      /* commands in a row that move no mail: NOOP, RSET, VRFY, ... */
+	uint32_t hops_max;               /* Received fields: more is a loop */
+	uint32_t own_hops_max;           /* of them our own */
+	uint32_t deliverby_min_s;
+	struct clients_limits clients;   /* connections */
+	int64_t greet_delay_us;          /* wait before the greeting, to catch early talkers */
+	int64_t command_timeout_us;      /* for a whole command line, from its prompt */
+	int64_t data_timeout_us;         /* between two pieces of a message */
+	int64_t message_timeout_us;      /* for a whole message */
+	int64_t reverse_timeout_us;      /* for the forward-confirmed name of the client */
+	bool reverse_dns;
+	bool refuse_early_talkers;
+	bool refuse_now;                 /* answer refusals at their own command, not at RCPT */
+	const struct ip_set *proxy_from; /* who speaks the PROXY protocol; NULL: nobody */
+	const struct ip_set *etrn_from;  /* who may say ETRN; NULL: nobody */
+	const struct session_profile *profiles;
+	uint32_t nprofiles;
+	const struct session_profile *profile; /* every client's here; NULL: none */
+	int zone_min;                    /* of the dates we write */
+};

@@ -1,0 +1,194 @@
+/* session_greet.c - from the connection to the greeting.
+ *
+ *   PROXY    a trusted load balancer says who the client really is
+ *   ENTER    the limits of connections, by the real address
+ *   REVERSE  the forward-confirmed name of the client; waits for the DNS, at most reverse_timeout_us
+ *   CONNECT  policy
+ *   BANNER   waits greet_delay_us; who speaks before the 220 is an early talker
+ *
+ * Ways it fails: no or a bad PROXY header (closed without a word: nobody knows whom it would be said to), over a limit (421),
+ * the DNS does not answer (the name is "temporary error", which no policy may take for a mismatch), policy says disconnect.
+ * Other refusals at connect are kept and told at RCPT.
+ */
+#include "io/proxy_header.h"
+#include "session/session_priv.h"
+
+enum { PROXY_TIMEOUT_US = 5000000 };
+
+static void on_reverse(struct op *op);
+static void on_banner_due(struct timer *t);
+
+enum session_next session_step_proxy(struct session *s)
+{
+	const struct ip_set *trusted = s->listener->proxy_from;
+	struct proxy_header h;
+
+	s->step = SESSION_STEP_ENTER;
+	if (!trusted || !ip_set_contains(trusted, &s->conn.client.addr))
+		return NEXT_STEP;
+	s->step = SESSION_STEP_PROXY;
+	const int n = proxy_header_parse(stream_input(s->stream), &h);
+	if (n == -ERR_AGAIN && !stream_eof(s->stream)) {
+		stream_set_deadline(s->stream, PROXY_TIMEOUT_US);
+		return NEXT_WAIT;
+	}
+	if (n < 0) {
+		session_end(s, "proxy-header");
+		return NEXT_STEP;
+	}
+	stream_consume(s->stream, (size_t)n);
+	if (h.known) {
+		s->conn.proxy = s->conn.client.addr;
+		s->conn.client = h.source;
+		s->conn.server = h.destination;
+	}
+	s->step = SESSION_STEP_ENTER;
+	return NEXT_STEP;
+}
+
+static void log_over_limit(struct session *s, enum clients_verdict v, uint32_t open)
+{
+	const struct clients_limits *limits = &s->listener->clients;
+	struct log_rec r;
+
+	metric_add_label(s->env->metrics, METRIC_SESSIONS_REFUSED_TOTAL, span_of(clients_verdict_name(v)), 1);
+	if (!log_begin(&r, s->env->log, LOG_EV_SESSION_REFUSED))
+		return;
+	log_str(&r, LOG_F_LISTENER, s->listener->name);
+	log_cstr(&r, LOG_F_CLIENT, ip_format(&s->conn.client.addr).s);
+	log_int(&r, LOG_F_CLIENT_PORT, s->conn.client.port);
+	log_cstr(&r, LOG_F_LIMIT, clients_verdict_name(v));
+	log_int(&r, LOG_F_LIMIT_MAX, v == CLIENTS_OVER_CLIENT ? limits->per_client_max : limits->total_max);
+	log_int(&r, LOG_F_COUNT, open);
+	log_int(&r, LOG_F_CODE, 421);
+	log_end(&r);
+}
+
+static bool enter(struct session *s)
+{
+	uint32_t open = 0;
+
+	if (!s->env->clients)
+		return true;
+	const enum clients_verdict v = clients_enter(s->env->clients, &s->conn.client.addr, s->setup.total, &s->listener->clients, &open);
+	if (v == CLIENTS_OK) {
+		s->counted = true;
+		return true;
+	}
+	session_replyf(s, 421, SMTP_ENHANCED(4, 7, 0), "%s",
+		       v == CLIENTS_OVER_CLIENT ? "too many connections from your address" : "too many connections; come again");
+	log_over_limit(s, v, open);
+	session_end(s, "limit");
+	return false;
+}
+
+enum session_next session_step_enter(struct session *s)
+{
+	const struct session_listener *l = s->listener;
+
+	s->step = SESSION_STEP_REVERSE;
+	if (!enter(s))
+		return NEXT_STEP;
+	metric_add_label(s->env->metrics, METRIC_SESSIONS_TOTAL, l->name, 1);
+	if (!l->reverse_dns || !s->env->dns)
+		return NEXT_STEP;
+	s->conn.reverse = VIEW_REVERSE_PENDING;
+	reverse_init(&s->reverse, on_reverse);
+	if (reverse_start(&s->reverse, s->env->dns, &s->scope, &s->conn.client.addr, l->reverse_timeout_us) < 0)
+		s->conn.reverse = VIEW_REVERSE_TEMPERROR;
+	return NEXT_STEP;
+}
+
+static void on_reverse(struct op *op)
+{
+	session_run(container_of(op, struct session, reverse.op));
+}
+
+/* What was learnt is copied: the look-up's own memory is not kept for the life of an idle connection. */
+static void keep_reverse(struct session *s)
+{
+	static const enum view_reverse views[] = {
+		[REVERSE_PASS] = VIEW_REVERSE_PASS,
+		[REVERSE_NO_PTR] = VIEW_REVERSE_NO_PTR,
+		[REVERSE_MISMATCH] = VIEW_REVERSE_MISMATCH,
+		[REVERSE_TEMPERROR] = VIEW_REVERSE_TEMPERROR,
+	};
+	const struct reverse *r = &s->reverse;
+	struct span *names = arena_array(s->conn_mem, struct span, r->n ? r->n : 1);
+	uint32_t n = 0;
+
+	s->conn.reverse = views[r->verdict];
+	s->conn.reverse_name = arena_dup(s->conn_mem, r->name);
+	if (r->verdict != REVERSE_PASS)
+		s->conn.reverse_why = arena_dup(s->conn_mem, span_of(r->why.s));
+	for (size_t i = 0; names && i < r->n; i++)
+		if (r->names[i].state == REVERSE_NAME_CONFIRMED)
+			names[n++] = arena_dup(s->conn_mem, r->names[i].name);
+	s->conn.reverse_names = names;
+	s->conn.nreverse_names = n;
+	reverse_deinit(&s->reverse);
+}
+
+enum session_next session_step_reverse(struct session *s)
+{
+	if (s->conn.reverse == VIEW_REVERSE_PENDING)
+		keep_reverse(s);
+	session_ask(s, HOOK_CONNECT, SESSION_STEP_CONNECT);
+	return NEXT_STEP;
+}
+
+enum session_next session_step_connect(struct session *s)
+{
+	const struct verdict *v = &s->call.verdict;
+	const bool now = v->now || s->listener->refuse_now;
+
+	if (v->kind == VERDICT_DISCONNECT || ((v->kind == VERDICT_REJECT || v->kind == VERDICT_DEFER) && now)) {
+		session_refuse_verdict(s, v, HOOK_CONNECT, (struct span){ NULL, 0 });
+		session_end(s, "policy");
+		return NEXT_STEP;
+	}
+	if (v->kind == VERDICT_REJECT || v->kind == VERDICT_DEFER) {
+		s->refusal = *v;
+		s->refusal_stage = HOOK_CONNECT;
+	}
+	s->step = SESSION_STEP_BANNER;
+	if (s->listener->greet_delay_us > 0) {
+		timer_init(&s->banner_timer, on_banner_due);
+		timer_set_in(s->env->loop, &s->banner_timer, s->listener->greet_delay_us);
+	} else {
+		s->banner_due = true;
+	}
+	return NEXT_STEP;
+}
+
+static void on_banner_due(struct timer *t)
+{
+	struct session *s = container_of(t, struct session, banner_timer);
+
+	s->banner_due = true;
+	session_run(s);
+}
+
+enum session_next session_step_banner(struct session *s)
+{
+	const struct session_listener *l = s->listener;
+
+	if (stream_input(s->stream).n)
+		s->conn.early_talker = true;
+	if (s->conn.early_talker && l->refuse_early_talkers && !(s->profile && s->profile->early)) {
+		session_refuse_protocol(s, 554, SMTP_ENHANCED(5, 5, 0), "early-talker", "you spoke before the greeting");
+		session_end(s, "early-talker");
+		return NEXT_STEP;
+	}
+	if (!s->banner_due && !stream_eof(s->stream))
+		return NEXT_WAIT;
+	if (stream_eof(s->stream) && !stream_input(s->stream).n) {
+		session_end(s, "eof");
+		return NEXT_STEP;
+	}
+	session_replyf(s, 220, (struct smtp_enhanced){ 0 }, "%.*s %.*s", SPAN_ARG(l->hostname), SPAN_ARG(l->greeting));
+	s->phase = SESSION_PHASE_HELO;
+	s->step = SESSION_STEP_READ;
+	stream_set_deadline(s->stream, l->command_timeout_us);
+	return NEXT_STEP;
+}

@@ -1,0 +1,244 @@
+/* session/session_priv.h - the inside of a session; only session/ includes it.
+ *
+ *   phase  where the client is in RFC 5321's dialogue
+ *   step   where we are in one command
+ *
+ * Invariants
+ *   1. A refusal that waits for RCPT (refusal_conn, refusal_txn) is never lost: HELO again does not forgive refusal_conn.
+ *   2. txn != NULL exactly while a transaction is open (MAIL was accepted, or its refusal waits for RCPT).
+ *   3. msg != NULL exactly while a body is being received or committed.
+ *   4. At most one of call, commit, reverse is pending.
+ */
+#pragma once
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "dns/reverse.h"
+#include "io/op.h"
+#include "mail/mail_head.h"
+#include "session/session.h"
+#include "smtp/smtp_bdat.h"
+#include "smtp/smtp_cmd.h"
+#include "smtp/smtp_data.h"
+#include "smtp/smtp_ehlo.h"
+#include "smtp/smtp_line.h"
+#include "smtp/smtp_reply.h"
+
+enum {
+	SESSION_CONN_MEM_MAX = 32 * 1024,        /* names, early verdicts, the path of connect and helo */
+	SESSION_TXN_MEM_MAX  = 2 * 1024 * 1024,  /* envelope, verdicts, decision path */
+	SESSION_CASE_TEXT_MAX = 700,
+};
+
+#define SESSION_PHASE_MAP(X) X(CONNECT) X(HELO) X(READY) X(MAIL) X(RCPT) X(DATA) X(BDAT)
+enum session_phase {
+#define X(name) SESSION_PHASE_##name,
+	SESSION_PHASE_MAP(X)
+#undef X
+};
+
+#define SESSION_STEP_MAP(X)                                                                                  \
+	X(PROXY) X(ENTER) X(REVERSE) X(CONNECT) X(BANNER) X(READ) X(CHECK) X(HOOK) X(APPLY) X(BODY) X(MESSAGE)  \
+	X(ROUTE) X(COMMIT) X(CLOSE)
+enum session_step {
+#define X(name) SESSION_STEP_##name,
+	SESSION_STEP_MAP(X)
+#undef X
+	SESSION_STEP_MAX_
+};
+
+enum session_next { NEXT_STEP, NEXT_WAIT, NEXT_GONE };
+
+struct session_cmd;
+
+/* Why something is refused, and how that is said. */
+struct session_refusal {
+	unsigned code;
+	struct smtp_enhanced enhanced;
+	const char *rule;              /* when verdict is NULL */
+	const char *text;
+	const struct verdict *verdict; /* a policy's */
+	enum hook_id stage;            /* where it was decided; HOOK_MAX_: the protocol */
+	struct span to;                /* the recipient in question */
+	bool plain;                    /* the text is the reply, word for word */
+};
+
+/* A transaction: from MAIL to its end; lives in txn_mem. */
+struct session_txn {
+	struct view_txn view;
+	struct view_rcpt *rcpt;        /* accepted */
+	uint32_t rcpt_cap;
+	struct verdict refusal;        /* MAIL was refused, to be told at RCPT; kind NONE: not */
+	enum hook_id refusal_stage;
+	struct decision_path path;
+	struct verdict hold;           /* message: HOLD */
+	bool bdat;
+};
+
+/* A message that is being received; in txn_mem but for its buffers. */
+struct session_msg {
+	struct view_msg view;
+	struct store_message *stored;  /* NULL once it failed: the rest is read and thrown away */
+	struct smtp_data_decoder decoder;
+	struct smtp_bdat bdat;
+	struct mail_head_scan scan;
+	struct buf head;               /* octets up to the end of the header section */
+	struct arena *head_mem;
+	bool head_done;
+	bool has_8bit;
+	struct session_refusal fail;   /* code 0: fine so far; else the reply at its end */
+	int64_t began_us, body_ended_us, commit_started_us;
+	struct id id;
+	bool asked, route_asked, committing; /* what the current step waits for or has got */
+	uint32_t route_at;             /* STEP_ROUTE: the next recipient whose domain is asked for */
+	struct span *route;            /* per recipient: what policy chose */
+};
+
+struct session {
+	struct view_conn conn;
+	struct session_env *env;
+	struct session_setup setup;
+	const struct session_listener *listener;
+	const struct session_profile *profile; /* NULL: a stranger's */
+	struct list link;                      /* in env->sessions */
+	struct stream *stream;
+	struct scope scope;
+	enum session_phase phase;
+	enum session_step step;
+	bool running;        /* inside session_run() */
+	bool waiting_room;   /* the store has no room for more of the body */
+	bool draining;       /* the server shuts down: 421 at the next prompt */
+	bool counted;        /* entered in env->clients */
+	bool banner_due;     /* the greeting's delay is over */
+	bool ended;          /* no more steps */
+	bool stream_closed, scope_closed;
+	uint64_t bytes_in, bytes_out; /* once the stream is gone */
+	struct timer banner_timer;
+	struct task run_task;
+	struct smtp_line_reader reader;
+	uint32_t commands, idle_commands, refusals, rcpts_total;
+	const char *end_reason;
+	int64_t started_us;
+
+	struct arena *conn_mem;                /* helo name, reverse name, early verdicts */
+	struct decision_path path;             /* of connect and helo */
+	struct verdict refusal;                /* connect or helo refused, to be told at RCPT */
+	enum hook_id refusal_stage;
+
+	struct arena *txn_mem;                 /* NULL between transactions */
+	struct session_txn *txn;
+	struct session_msg *msg;
+
+	const struct session_cmd *cmd;         /* the command in hand, CHECK .. APPLY */
+	struct smtp_cmd parsed;                /* points into the stream's input until it is consumed */
+	size_t line_octets;                    /* to consume when the command is done */
+	uint64_t swallow;                      /* octets of a refused BDAT still to come */
+	union {
+		struct smtp_path path;         /* MAIL, in txn_mem */
+		struct span helo;              /* HELO, EHLO, inside the line */
+		struct view_rcpt rcpt;         /* RCPT */
+		struct smtp_bdat_chunk chunk;  /* BDAT */
+	} arg;
+	struct smtp_mail_params mail_params;
+	struct hook_call call;
+	struct reverse reverse;
+	struct store_commit commit;
+};
+
+struct session_cmd {
+	enum smtp_verb verb;
+	unsigned phases;                       /* bit per enum session_phase; else 503 */
+	bool hooked;
+	enum hook_id hook;
+	bool idle;                             /* moves no mail */
+	int (*check)(struct session *s);       /* 0, or != 0: it has answered */
+	enum session_next (*apply)(struct session *s);
+};
+
+/* ---- session.c ---- */
+void session_run(struct session *s);
+void session_run_soon(struct session *s);
+/* Ends the command in hand and goes on reading. */
+enum session_next session_command_done(struct session *s);
+/* What is said is said; the connection ends once it is sent. */
+void session_end(struct session *s, const char *reason);
+void session_ask(struct session *s, enum hook_id id, enum session_step then);
+unsigned session_lax(const struct session *s);
+
+/* ---- session_table.c ---- */
+const struct session_cmd *session_cmd_find(enum smtp_verb verb);
+
+/* ---- session_reply.c ---- */
+
+void session_reply(struct session *s, unsigned code, struct smtp_enhanced e, struct span text);
+void session_replyf(struct session *s, unsigned code, struct smtp_enhanced e, const char *fmt, ...)
+	__attribute__((format(printf, 4, 5)));
+/* Answers, logs and counts a refusal. Returns 1, so that a check can return it. */
+int session_refuse(struct session *s, const struct session_refusal *r);
+/* A refusal by the protocol itself. */
+int session_refuse_protocol(struct session *s, unsigned code, struct smtp_enhanced e, const char *rule, const char *text);
+/* A verdict's code and enhanced code, with the stage's defaults; its text and rule. */
+int session_refuse_verdict(struct session *s, const struct verdict *v, enum hook_id stage, struct span to);
+
+/* Parameters of MAIL or RCPT that did not parse. */
+int session_refuse_params(struct session *s, int err, const struct smtp_param_error *e, const char *rule);
+
+/* ---- session_txn.c ---- */
+struct session_txn *session_txn_begin(struct session *s);
+void session_txn_end(struct session *s);
+
+/* ---- session_body.c: DATA and BDAT content ---- */
+int session_msg_begin(struct session *s);      /* 0, or it has answered */
+/* The message cannot be kept: the rest of it is read and thrown away, then this is the reply. The first failure stands. */
+void session_msg_fail(struct session *s, unsigned code, struct smtp_enhanced e, const char *rule, const char *text);
+void session_swallow_chunk(struct session *s); /* a refused BDAT's octets */
+void session_msg_end(struct session *s);
+enum session_next session_step_body(struct session *s);
+
+/* ---- session_message.c: from the end of the content to its reply ---- */
+enum session_next session_step_message(struct session *s);
+enum session_next session_step_route(struct session *s);
+enum session_next session_step_commit(struct session *s);
+enum session_next session_message_verdict(struct session *s);
+
+/* ---- session_greet.c: from the connection to the greeting ---- */
+enum session_next session_step_proxy(struct session *s);
+enum session_next session_step_enter(struct session *s);
+enum session_next session_step_reverse(struct session *s);
+enum session_next session_step_connect(struct session *s);
+enum session_next session_step_banner(struct session *s);
+
+/* ---- session_log.c ---- */
+void session_log_finished(struct session *s);
+void session_log_refused(struct session *s, const struct session_refusal *r, unsigned code, struct smtp_enhanced e,
+			 struct span rule, struct span text, const struct id *case_id);
+void session_log_tls_on_plain_port(struct session *s);
+void session_log_accepted(struct session *s);
+void session_log_discarded(struct session *s, const struct verdict *v);
+/* "ESMTP", "SMTPS" ...: RFC 3848. */
+struct span session_protocol(const struct session *s);
+
+/* ---- session_actions.c ---- */
+extern const struct view_actions session_actions;
+
+/* ---- cmd_*.c ---- */
+int cmd_helo_check(struct session *s);
+enum session_next cmd_helo_apply(struct session *s);
+int cmd_mail_check(struct session *s);
+enum session_next cmd_mail_apply(struct session *s);
+int cmd_rcpt_check(struct session *s);
+enum session_next cmd_rcpt_apply(struct session *s);
+int cmd_data_check(struct session *s);
+enum session_next cmd_data_apply(struct session *s);
+int cmd_bdat_check(struct session *s);
+enum session_next cmd_bdat_apply(struct session *s);
+enum session_next cmd_rset_apply(struct session *s);
+enum session_next cmd_noop_apply(struct session *s);
+enum session_next cmd_vrfy_apply(struct session *s);
+enum session_next cmd_expn_apply(struct session *s);
+enum session_next cmd_help_apply(struct session *s);
+int cmd_etrn_check(struct session *s);
+enum session_next cmd_etrn_apply(struct session *s);
+enum session_next cmd_quit_apply(struct session *s);
+enum session_next cmd_auth_apply(struct session *s);
+enum session_next cmd_starttls_apply(struct session *s);
