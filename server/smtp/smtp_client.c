@@ -78,7 +78,7 @@ enum smtp_step smtp_client_awaits(const struct smtp_client *c)
 	case SMTP_CLIENT_IN_HELO:
 		return SMTP_STEP_HELO;
 	case SMTP_CLIENT_IN_ENVELOPE:
-		return c->in_flight ? c->due.step : SMTP_STEP_NONE;
+		return c->due.step;
 	case SMTP_CLIENT_IN_CONTENT:
 		return SMTP_STEP_BODY;
 	case SMTP_CLIENT_IN_QUIT:

@@ -307,8 +307,10 @@ int smtp_client_txn_reply(struct smtp_client *c, const struct smtp_reply *reply,
 	/* A chunk counts as in flight from its command on. */
 	if (c->state == SMTP_CLIENT_IN_CONTENT && c->in_flight == c->txn->bdat)
 		return reply_too_early(c, reply, class);
-	if (c->in_flight == 0)
+	if (c->in_flight == 0) {
+		c->due.step = SMTP_STEP_NONE;
 		return smtp_client_out_of_place(c, "more replies than commands");
+	}
 	if (class == SMTP_REPLY_MORE && step != SMTP_STEP_DATA)
 		return smtp_client_out_of_place(c, "unexpected intermediate reply");
 	if (c->txn->progress == SMTP_TXN_UNTRIED && step != SMTP_STEP_RSET)
