@@ -38,5 +38,5 @@ struct span arena_printf(struct arena *a, const char *fmt, ...) __attribute__((f
 /* Octets handed out since the last reset, with what alignment took. */
 size_t arena_used(const struct arena *a);
 
-#define arena_new_of(a, type) ((type *)arena_alloc((a), sizeof(type)))
+#define arena_new_of(a, type)       ((type *)arena_alloc((a), sizeof(type)))
 #define arena_array(a, type, count) ((type *)arena_alloc_array((a), (count), sizeof(type)))

@@ -30,10 +30,10 @@ static inline struct span buf_span(const struct buf *b)
 }
 
 void buf_init(struct buf *b, size_t bytes_max);
-void buf_free(struct buf *b);   /* gives the memory back; the buf stays usable with the same maximum */
-void buf_reset(struct buf *b);  /* empty, memory kept */
+void buf_free(struct buf *b);  /* gives the memory back; the buf stays usable with the same maximum */
+void buf_reset(struct buf *b); /* empty, memory kept */
 
-bool buf_reserve(struct buf *b, size_t more);  /* room for @more octets behind n */
+bool buf_reserve(struct buf *b, size_t more); /* room for @more octets behind n */
 bool buf_add(struct buf *b, const void *p, size_t n);
 bool buf_add_span(struct buf *b, struct span s);
 bool buf_add_str(struct buf *b, const char *s);

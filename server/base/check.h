@@ -24,6 +24,6 @@ unsigned check_verify_failures(void);
 #define verify(x)  (__builtin_expect(!!(x), 1) ? true : check_verify_failed(#x, __FILE__, __LINE__))
 
 /* The struct that embeds @member at @ptr. */
-#define container_of(ptr, type, member) ((type *)(void *)((char *)(ptr) - offsetof(type, member)))
+#define container_of(ptr, type, member) ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
 
 #define ARRAY_LEN(a) (sizeof(a) / sizeof *(a))

@@ -8,7 +8,7 @@ static const struct {
 } units[] = {
 	{ SPAN_INIT("w"), INT64_C(604800000000) }, { SPAN_INIT("d"), INT64_C(86400000000) },
 	{ SPAN_INIT("h"), INT64_C(3600000000) },   { SPAN_INIT("m"), INT64_C(60000000) },
-	{ SPAN_INIT("s"), INT64_C(1000000) },	   { SPAN_INIT("ms"), INT64_C(1000) },
+	{ SPAN_INIT("s"), INT64_C(1000000) },      { SPAN_INIT("ms"), INT64_C(1000) },
 };
 
 enum { UNITS = sizeof units / sizeof *units };
@@ -63,7 +63,8 @@ struct duration_text duration_format(int64_t us)
 		if (number == 0)
 			continue;
 		left -= number * (uint64_t)units[i].us;
-		n += (size_t)snprintf(t.s + n, sizeof t.s - n, "%llu%s", (unsigned long long)number, units[i].name.p);
+		n += (size_t)snprintf(t.s + n, sizeof t.s - n, "%llu%s", (unsigned long long)number,
+				      units[i].name.p);
 	}
 	return t;
 }

@@ -37,9 +37,8 @@ enum err_class { ERR_CLASS_TEMP, ERR_CLASS_PERM, ERR_CLASS_BUG };
 
 enum err {
 #define X(name, class, text) ERR_##name,
-	ERR_MAP(X)
+	ERR_MAP(X) ERR_MAX_
 #undef X
-	ERR_MAX_
 };
 
 /* Both take the error as returned (negative) or as named (positive). */

@@ -55,8 +55,9 @@ uint64_t hash_sip(const struct hash_key *key, struct span s)
 /* One octet at a time from a 16-entry table: for the machines without the instruction and for tails. */
 static uint32_t crc_soft(uint32_t crc, const unsigned char *p, size_t n)
 {
-	static const uint32_t nibble[16] = { 0x00000000, 0x105ec76f, 0x20bd8ede, 0x30e349b1, 0x417b1dbc, 0x5125dad3,
-					     0x61c69362, 0x7198540d, 0x82f63b78, 0x92a8fc17, 0xa24bb5a6, 0xb21572c9,
+	static const uint32_t nibble[16] = { 0x00000000, 0x105ec76f, 0x20bd8ede, 0x30e349b1,
+					     0x417b1dbc, 0x5125dad3, 0x61c69362, 0x7198540d,
+					     0x82f63b78, 0x92a8fc17, 0xa24bb5a6, 0xb21572c9,
 					     0xc38d26c4, 0xd3d3e1ab, 0xe330a81a, 0xf36e6f75 };
 
 	for (size_t i = 0; i < n; i++) {

@@ -35,5 +35,5 @@ static inline struct heap_node *heap_min(const struct heap *h)
 }
 
 void heap_insert(struct heap *h, struct heap_node *node, int64_t key);
-void heap_remove(struct heap *h, struct heap_node *node); /* harmless when it is in no heap */
+void heap_remove(struct heap *h, struct heap_node *node);              /* harmless when it is in no heap */
 void heap_change(struct heap *h, struct heap_node *node, int64_t key); /* inserts when it is in no heap */

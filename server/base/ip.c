@@ -187,8 +187,8 @@ struct set_entry {
 };
 
 struct ip_set {
-	struct map nets;       /* key: the octets of struct ip_net */
-	uint32_t lens4[33];    /* how many networks have this prefix length */
+	struct map nets;    /* key: the octets of struct ip_net */
+	uint32_t lens4[33]; /* how many networks have this prefix length */
 	uint32_t lens6[129];
 };
 

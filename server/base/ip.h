@@ -35,10 +35,13 @@ struct ip_text {
 	char s[IP_TEXT_MAX];
 };
 
-bool ip_parse(struct span s, struct ip_addr *addr_r);           /* "192.0.2.1", "2001:db8::1" */
-bool ip_net_parse(struct span s, struct ip_net *net_r);         /* "192.0.2.0/24", or an address alone; host bits zero */
-bool ip_endpoint_parse(struct span s, struct ip_endpoint *e_r); /* "192.0.2.1:25", "[::1]:25" */
-struct ip_text ip_format(const struct ip_addr *addr);           /* "unknown" for none */
+/* "192.0.2.1", "2001:db8::1". These return false, and leave the result alone, when @s is something else. */
+bool ip_parse(struct span s, struct ip_addr *addr_r);
+/* "192.0.2.0/24", or an address alone; the host bits must be zero. */
+bool ip_net_parse(struct span s, struct ip_net *net_r);
+/* "192.0.2.1:25", "[::1]:25" */
+bool ip_endpoint_parse(struct span s, struct ip_endpoint *e_r);
+struct ip_text ip_format(const struct ip_addr *addr); /* "unknown" for none */
 struct ip_text ip_net_format(const struct ip_net *net);
 
 bool ip_eq(const struct ip_addr *a, const struct ip_addr *b);

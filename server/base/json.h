@@ -33,8 +33,10 @@ void json_cstr(struct json *j, const char *key, const char *value); /* NULL: nul
 void json_int(struct json *j, const char *key, int64_t value);
 void json_bool(struct json *j, const char *key, bool value);
 void json_null(struct json *j, const char *key);
-void json_key_span(struct json *j, struct span key); /* a key that is data; one value must follow with key NULL */
-void json_raw(struct json *j, const char *key, struct span json_text); /* trusted, well-formed JSON */
+/* A key that is data; one value must follow with key NULL. */
+void json_key_span(struct json *j, struct span key);
+/* Trusted, well-formed JSON. */
+void json_raw(struct json *j, const char *key, struct span json_text);
 
 /* The text of @s as it stands between quotes. */
 void json_escape(struct buf *out, struct span s);

@@ -80,5 +80,6 @@ static inline void list_splice_back(struct list *to, struct list *from)
 #define list_for_each(it, head) for (struct list *it = (head)->next; it != (head); it = it->next)
 /* The element in hand may be removed. */
 #define list_for_each_safe(it, head)                                                                         \
-	for (struct list *it = (head)->next, *it##_next = it->next; it != (head); it = it##_next, it##_next = it->next)
+	for (struct list *it = (head)->next, *it##_next = it->next; it != (head);                            \
+	     it = it##_next, it##_next = it->next)
 #define list_entry(link, type, member) container_of(link, type, member)

@@ -48,16 +48,17 @@ struct log_stamp {
 
 struct logger {
 	struct log_sink sink;
-	enum log_level level_max;      /* events above it are not built */
+	enum log_level level_max; /* events above it are not built */
 	enum log_format format;
-	int64_t (*wall_us)(void *arg); /* the clock of the time field; the system's if the owner sets no other */
+	/* The clock of the time field; the system's if the owner sets no other. */
+	int64_t (*wall_us)(void *arg);
 	void *wall_arg;
-	const char *node;              /* this host's name in every record; borrowed */
-	int worker;                    /* -1: not a worker */
-	struct buf batch;              /* finished lines */
-	struct buf text;               /* the strings of the records that are being built */
-	unsigned open;                 /* records that are being built */
-	struct log_rec *json_of;       /* the one whose last value is JSON that its caller still writes */
+	const char *node;        /* this host's name in every record; borrowed */
+	int worker;              /* -1: not a worker */
+	struct buf batch;        /* finished lines */
+	struct buf text;         /* the strings of the records that are being built */
+	unsigned open;           /* records that are being built */
+	struct log_rec *json_of; /* the one whose last value is JSON that its caller still writes */
 	struct log_stamp stamp;
 };
 
@@ -89,8 +90,9 @@ void logger_deinit(struct logger *lg); /* flushes */
 
 /* False when the event is above the logger's level: the record must not be filled. */
 bool log_begin(struct log_rec *r, struct logger *lg, enum log_event event);
-void log_str(struct log_rec *r, enum log_field f, struct span value);      /* {NULL, 0}: left out; an empty string is not */
-void log_cstr(struct log_rec *r, enum log_field f, const char *value);     /* NULL: left out */
+/* {NULL, 0} is left out; an empty string is not. */
+void log_str(struct log_rec *r, enum log_field f, struct span value);
+void log_cstr(struct log_rec *r, enum log_field f, const char *value); /* NULL is left out */
 void log_int(struct log_rec *r, enum log_field f, int64_t value);
 void log_bool(struct log_rec *r, enum log_field f, bool value);
 /* A field whose value is JSON that the caller builds (one list, one object) before it sets another field of any record of this
@@ -100,7 +102,8 @@ void log_end(struct log_rec *r);
 void log_flush(struct logger *lg);
 
 /* A record of the one field `text`, for start-up and rare conditions. */
-void log_text(struct logger *lg, enum log_event event, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+void log_text(struct logger *lg, enum log_event event, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
 
 const char *log_event_name(enum log_event event);
 enum log_level log_event_level(enum log_event event);

@@ -21,7 +21,8 @@ static const struct log_value *find(const struct log_rec *r, enum log_field f)
 }
 
 /* The text of the second that @wall_us is in; @render makes it when the last record was in another. */
-static const char *stamp(struct log_stamp *st, int64_t wall_us, void (*render)(struct log_stamp *st, time_t t))
+static const char *stamp(struct log_stamp *st, int64_t wall_us,
+			 void (*render)(struct log_stamp *st, time_t t))
 {
 	const int64_t second = wall_us / 1000000 - (wall_us % 1000000 < 0);
 

@@ -9,8 +9,8 @@
 
 #include <stddef.h>
 
-void *mem_alloc(size_t n);                 /* zeroed */
-void *mem_alloc_raw(size_t n);             /* not zeroed */
+void *mem_alloc(size_t n);                        /* zeroed */
+void *mem_alloc_raw(size_t n);                    /* not zeroed */
 void *mem_alloc_array(size_t count, size_t size); /* zeroed; overflow is checked */
 void *mem_realloc(void *p, size_t n);
 char *mem_strdup(const char *s);

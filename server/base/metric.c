@@ -279,7 +279,8 @@ static void write_histogram(struct buf *out, enum metric m, struct metric_shard 
 
 	for (unsigned b = 0; b <= info->bounds; b++) {
 		for (size_t i = 0; i < count; i++)
-			below += atomic_load_explicit(&shards[i]->histogram[info->histogram].bucket[b], memory_order_relaxed);
+			below += atomic_load_explicit(&shards[i]->histogram[info->histogram].bucket[b],
+						      memory_order_relaxed);
 		buf_addf(out, "%s_bucket{le=\"", info->name);
 		if (b < info->bounds)
 			add_number(out, info, info->bound[b]);
@@ -302,7 +303,8 @@ void metric_write(struct buf *out, struct metric_shard *const *shards, size_t co
 	for (unsigned i = 0; i < METRIC_MAX_; i++) {
 		const enum metric m = (enum metric)i;
 		const struct metric_info *info = &infos[m];
-		buf_addf(out, "# HELP %s %s\n# TYPE %s %s\n", info->name, info->doc, info->name, kinds[info->kind]);
+		buf_addf(out, "# HELP %s %s\n# TYPE %s %s\n", info->name, info->doc, info->name,
+			 kinds[info->kind]);
 		if (info->kind == KIND_HISTOGRAM) {
 			write_histogram(out, m, shards, count);
 		} else if (info->label) {

@@ -22,7 +22,8 @@
 enum { METRIC_LABELS_MAX = 256, METRIC_LABEL_BYTES_MAX = 128, METRIC_BUCKETS_MAX = 24 };
 
 struct metric_histogram {
-	_Atomic int64_t bucket[METRIC_BUCKETS_MAX + 1]; /* observations up to each bound and not to the one before; above all */
+	/* Observations up to each bound and over the one before; the last is over all bounds. */
+	_Atomic int64_t bucket[METRIC_BUCKETS_MAX + 1];
 	_Atomic int64_t sum;
 };
 

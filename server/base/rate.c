@@ -10,9 +10,10 @@ static bool unit_us(struct span unit, int64_t *us_r)
 		struct span name;
 		int64_t seconds;
 	} units[] = {
-		{ SPAN_INIT("s"), 1 },	       { SPAN_INIT("sec"), 1 },	     { SPAN_INIT("second"), 1 }, { SPAN_INIT("min"), 60 },
-		{ SPAN_INIT("minute"), 60 },   { SPAN_INIT("m"), 60 },	     { SPAN_INIT("h"), 3600 },	 { SPAN_INIT("hour"), 3600 },
-		{ SPAN_INIT("d"), 86400 },     { SPAN_INIT("day"), 86400 },
+		{ SPAN_INIT("s"), 1 },       { SPAN_INIT("sec"), 1 },     { SPAN_INIT("second"), 1 },
+		{ SPAN_INIT("min"), 60 },    { SPAN_INIT("minute"), 60 }, { SPAN_INIT("m"), 60 },
+		{ SPAN_INIT("h"), 3600 },    { SPAN_INIT("hour"), 3600 }, { SPAN_INIT("d"), 86400 },
+		{ SPAN_INIT("day"), 86400 },
 	};
 
 	for (size_t i = 0; i < sizeof units / sizeof *units; i++) {
@@ -59,7 +60,8 @@ bool rate_parse(struct span s, struct rate *rate_r)
 	r.burst = r.count;
 	if (option.p) {
 		option = span_trim(option);
-		if (!span_starts(option, SPAN("burst=")) || !span_to_u64(span_skip(option, 6), 1000000000, &r.burst) || r.burst == 0)
+		if (!span_starts(option, SPAN("burst=")) ||
+		    !span_to_u64(span_skip(option, 6), 1000000000, &r.burst) || r.burst == 0)
 			return false;
 	}
 	if (cells_us(&r, r.burst) == CELLS_US_MAX)

@@ -14,16 +14,16 @@
 #include "base/span.h"
 
 struct rate {
-	uint64_t count;     /* cells per period; > 0 */
-	int64_t period_us;  /* > 0 */
-	uint64_t burst;     /* cells that may come at once; >= 1 */
+	uint64_t count;    /* cells per period; > 0 */
+	int64_t period_us; /* > 0 */
+	uint64_t burst;    /* cells that may come at once; >= 1 */
 };
 
 struct rate_result {
 	bool allowed;
-	uint64_t remaining;      /* cells that could be taken now */
-	int64_t retry_after_us;  /* 0 when allowed; -1: the quantity is over the burst and can never pass */
-	int64_t reset_after_us;  /* until the key is as never used */
+	uint64_t remaining;     /* cells that could be taken now */
+	int64_t retry_after_us; /* 0 when allowed; -1: the quantity is over the burst and can never pass */
+	int64_t reset_after_us; /* until the key is as never used */
 };
 
 /* "60/hour", "60/hour,burst=10", "100/15min", "1000/day": count, period (s, sec, second, m, min, minute, h, hour, d, day

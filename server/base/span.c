@@ -25,7 +25,8 @@ int span_icmp(struct span a, struct span b)
 	const size_t n = a.n < b.n ? a.n : b.n;
 
 	for (size_t i = 0; i < n; i++) {
-		const unsigned char x = (unsigned char)ascii_lower(a.p[i]), y = (unsigned char)ascii_lower(b.p[i]);
+		const unsigned char x = (unsigned char)ascii_lower(a.p[i]),
+				    y = (unsigned char)ascii_lower(b.p[i]);
 		if (x != y)
 			return x < y ? -1 : 1;
 	}

@@ -19,11 +19,13 @@ struct span {
 
 /* A span over a string literal; usable in static initialisers. */
 #define SPAN(lit) ((struct span){ "" lit, sizeof(lit) - 1 })
+/* clang-format off */
 #define SPAN_INIT(lit) { "" lit, sizeof(lit) - 1 }
+/* clang-format on */
 
 /* For printf's "%.*s"; a negative precision would mean "up to the NUL". */
 #define SPAN_PRECISION(s) (int)((s).n < 0x7fffffff ? (s).n : 0x7fffffff)
-#define SPAN_ARG(s)	  SPAN_PRECISION(s), ((s).p ? (s).p : "")
+#define SPAN_ARG(s)       SPAN_PRECISION(s), ((s).p ? (s).p : "")
 
 static inline struct span span_make(const void *p, size_t n)
 {

@@ -9,10 +9,10 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-#define MUST(x)                  \
-	do {                     \
-		if (!(x))        \
-			abort(); \
+#define MUST(x)                                                                                              \
+	do {                                                                                                 \
+		if (!(x))                                                                                    \
+			abort();                                                                             \
 	} while (0)
 
 enum { NETS_MAX = 32 };
@@ -78,7 +78,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		/* Then the ends of one family are in it. */
 		struct ip_addr low4, high4, low6, high6;
 		MUST(ip_parse(SPAN("0.0.0.0"), &low4) && ip_parse(SPAN("255.255.255.255"), &high4));
-		MUST(ip_parse(SPAN("::"), &low6) && ip_parse(SPAN("ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"), &high6));
+		MUST(ip_parse(SPAN("::"), &low6) &&
+		     ip_parse(SPAN("ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"), &high6));
 		MUST((ip_set_contains(set, &low4) && ip_set_contains(set, &high4)) ||
 		     (ip_set_contains(set, &low6) && ip_set_contains(set, &high6)));
 	}

@@ -9,10 +9,10 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-#define MUST(x)                  \
-	do {                     \
-		if (!(x))        \
-			abort(); \
+#define MUST(x)                                                                                              \
+	do {                                                                                                 \
+		if (!(x))                                                                                    \
+			abort();                                                                             \
 	} while (0)
 
 static void add_utf8(struct buf *out, unsigned c)
@@ -66,7 +66,8 @@ static void unescape(struct buf *out, struct span s)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct buf escaped = BUF_INIT(size * 6 + 1), back = BUF_INIT(size * 3 + 1), want = BUF_INIT(size * 3 + 1);
+	struct buf escaped = BUF_INIT(size * 6 + 1), back = BUF_INIT(size * 3 + 1),
+		   want = BUF_INIT(size * 3 + 1);
 
 	json_escape(&escaped, span_make(data, size));
 	MUST(!escaped.overflow);

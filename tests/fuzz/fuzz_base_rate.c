@@ -11,10 +11,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 __extension__ typedef __int128 wide;
 
-#define MUST(x)                  \
-	do {                     \
-		if (!(x))        \
-			abort(); \
+#define MUST(x)                                                                                              \
+	do {                                                                                                 \
+		if (!(x))                                                                                    \
+			abort();                                                                             \
 	} while (0)
 
 struct story {
@@ -36,7 +36,8 @@ static void check_promises(const struct story *st)
 	MUST(!more.allowed && tat == st->tat);
 	if (more.retry_after_us >= 0) {
 		MUST(more.retry_after_us > 0);
-		MUST(!rate_peek(&st->rate, st->tat, st->now + more.retry_after_us - 1, res.remaining + 1).allowed);
+		MUST(!rate_peek(&st->rate, st->tat, st->now + more.retry_after_us - 1, res.remaining + 1)
+			      .allowed);
 		MUST(rate_peek(&st->rate, st->tat, st->now + more.retry_after_us, res.remaining + 1).allowed);
 	} else {
 		MUST(res.remaining + 1 > st->rate.burst);

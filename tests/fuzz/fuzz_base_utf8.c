@@ -10,7 +10,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static size_t reference_len(const uint8_t *p, size_t n)
 {
 	const unsigned lead = n ? p[0] : 0;
-	const size_t len = n == 0 ? 0 : lead < 0x80 ? 1 : lead >> 5 == 6 ? 2 : lead >> 4 == 14 ? 3 : lead >> 3 == 30 ? 4 : 0;
+	const size_t len = n == 0            ? 0
+			   : lead < 0x80     ? 1
+			   : lead >> 5 == 6  ? 2
+			   : lead >> 4 == 14 ? 3
+			   : lead >> 3 == 30 ? 4
+					     : 0;
 	uint32_t c = len == 1 ? lead : lead & (0x7fu >> len);
 
 	if (len == 0 || len > n)

@@ -105,7 +105,10 @@ static inline int test_main(const struct test *tests, size_t n, int argc, char *
 	return failed != 0 || run == 0;
 }
 
-#define TEST(fn) { #fn, fn }
+#define TEST(fn)                                                                                             \
+	{                                                                                                    \
+#fn, fn                                                                                      \
+	}
 #define TEST_MAIN(...)                                                                                       \
 	int main(int argc, char **argv)                                                                      \
 	{                                                                                                    \

@@ -9,7 +9,8 @@ static void memory_is_zeroed_and_aligned(void)
 	struct arena *a = arena_new(1 << 20);
 
 	for (size_t n = 0; n < 3000; n += 7) {
-		const struct span odd = arena_dup(a, span_make("xyz", n % 4)); /* leaves the arena at any octet */
+		/* A string leaves the arena at any octet. */
+		const struct span odd = arena_dup(a, span_make("xyz", n % 4));
 		unsigned char *p = arena_alloc(a, n);
 		NEED(odd.p && p);
 		CHECK_INT(0, (uintptr_t)p % alignof(max_align_t));
@@ -117,5 +118,5 @@ static void typed_helpers_fit(void)
 }
 
 TEST_MAIN(TEST(memory_is_zeroed_and_aligned), TEST(the_maximum_holds), TEST(small_pieces_count_too),
-	  TEST(absurd_sizes_are_refused), TEST(strings_end_with_nul), TEST(it_lives_on_after_reset_and_release),
-	  TEST(typed_helpers_fit))
+	  TEST(absurd_sizes_are_refused), TEST(strings_end_with_nul),
+	  TEST(it_lives_on_after_reset_and_release), TEST(typed_helpers_fit))

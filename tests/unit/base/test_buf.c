@@ -140,5 +140,6 @@ static void growth_is_bounded(void)
 	buf_free(&b);
 }
 
-TEST_MAIN(TEST(additions_follow_each_other), TEST(numbers_are_written), TEST(an_addition_is_whole_or_not_at_all),
-	  TEST(long_formats_fit_exactly), TEST(text_does_not_count_its_nul), TEST(inside_is_edited), TEST(growth_is_bounded))
+TEST_MAIN(TEST(additions_follow_each_other), TEST(numbers_are_written),
+	  TEST(an_addition_is_whole_or_not_at_all), TEST(long_formats_fit_exactly),
+	  TEST(text_does_not_count_its_nul), TEST(inside_is_edited), TEST(growth_is_bounded))

@@ -92,4 +92,5 @@ static void container_of_finds_the_owner(void)
 	CHECK_INT(3, ARRAY_LEN(((int[]){ 1, 2, 3 })));
 }
 
-TEST_MAIN(TEST(verify_reports_once_per_place), TEST(require_ends_the_process), TEST(container_of_finds_the_owner))
+TEST_MAIN(TEST(verify_reports_once_per_place), TEST(require_ends_the_process),
+	  TEST(container_of_finds_the_owner))

@@ -28,9 +28,11 @@ static void units_are_read(void)
 
 static void others_are_refused(void)
 {
-	static const char *const wrong[] = { "",     "5",   "m",    "5x",    "5M",	"-5m",	 "1.5h",
-					     "5 m",  "m5",  "30m1h", "1m1m", "3651d",	"1h30",	 "99999999999999999999h",
-					     "5m,",  " 5m", "5m ",  "5mm",   "00" };
+	static const char *const wrong[] = {
+		"",    "5",   "m",     "5x",   "5M",    "-5m",  "1.5h",
+		"5 m", "m5",  "30m1h", "1m1m", "3651d", "1h30", "99999999999999999999h",
+		"5m,", " 5m", "5m ",   "5mm",  "00"
+	};
 
 	for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
 		int64_t us = 77;

@@ -16,7 +16,9 @@ static void siphash_agrees_with_others(void)
 		{ { 0xdc504fd368cd90afu, 0xb920bb9ffe99e9c1u }, SPAN_INIT("a"), 0xfe4a47335692551eu },
 		{ { 0xdc504fd368cd90afu, 0xb920bb9ffe99e9c1u }, SPAN_INIT("postern"), 0xa27e285cabc46a04u },
 		{ { 0xdc504fd368cd90afu, 0xb920bb9ffe99e9c1u }, SPAN_INIT("12345678"), 0x84eb586ab30cc7f5u },
-		{ { 0xdc504fd368cd90afu, 0xb920bb9ffe99e9c1u }, SPAN_INIT("0123456789abcdef0123"), 0x69cc51f096905d3fu },
+		{ { 0xdc504fd368cd90afu, 0xb920bb9ffe99e9c1u },
+		  SPAN_INIT("0123456789abcdef0123"),
+		  0x69cc51f096905d3fu },
 	};
 
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)

@@ -1,5 +1,5 @@
-#include "base/heap.h"
 #include "base/check.h"
+#include "base/heap.h"
 #include "test.h"
 
 enum { N = 2000 };

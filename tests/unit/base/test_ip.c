@@ -24,9 +24,19 @@ static struct ip_net net(const char *text)
 
 static void addresses_are_read_and_written(void)
 {
-	static const char *const same[] = { "192.0.2.1", "0.0.0.0", "255.255.255.255", "::", "::1", "2001:db8::1", "fe80::1:2:3:4" };
-	static const char *const wrong[] = { "",       "192.0.2",     "192.0.2.256", "192.0.2.1.1", "192.0.2.01", " 192.0.2.1",
-					     "1::2::3", "2001:db8::g", "fe80::1%eth0", "[::1]",	     "192.0.2.1/32",
+	static const char *const same[] = { "192.0.2.1", "0.0.0.0",     "255.255.255.255", "::",
+					    "::1",       "2001:db8::1", "fe80::1:2:3:4" };
+	static const char *const wrong[] = { "",
+					     "192.0.2",
+					     "192.0.2.256",
+					     "192.0.2.1.1",
+					     "192.0.2.01",
+					     " 192.0.2.1",
+					     "1::2::3",
+					     "2001:db8::g",
+					     "fe80::1%eth0",
+					     "[::1]",
+					     "192.0.2.1/32",
 					     "::ffff:1.2.3.4.5:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa" };
 	struct ip_addr a = { 0 };
 
@@ -53,8 +63,17 @@ static void a_mapped_address_is_ipv4(void)
 
 static void networks_are_read_and_written(void)
 {
-	static const char *const wrong[] = { "192.0.2.1/24", "192.0.2.0/33", "192.0.2.0/", "192.0.2.0/-1", "192.0.2.0/24/24", "/24",
-					     "2001:db8::1/64", "2001:db8::/129", "::ffff:192.0.2.0/24", "::ffff:192.0.2.1/120", "x/8",
+	static const char *const wrong[] = { "192.0.2.1/24",
+					     "192.0.2.0/33",
+					     "192.0.2.0/",
+					     "192.0.2.0/-1",
+					     "192.0.2.0/24/24",
+					     "/24",
+					     "2001:db8::1/64",
+					     "2001:db8::/129",
+					     "::ffff:192.0.2.0/24",
+					     "::ffff:192.0.2.1/120",
+					     "x/8",
 					     "0.0.0.0/18446744073709551617" };
 	struct ip_net n = net("192.0.2.0/24");
 
@@ -78,8 +97,10 @@ static void networks_are_read_and_written(void)
 
 static void endpoints_are_read(void)
 {
-	static const char *const wrong[] = { "", "192.0.2.1", "192.0.2.1:", "192.0.2.1:65536", "192.0.2.1:x", "::1:25", "[::1]", "[::1:25",
-					     ":25", "[]:25", "mail:25" };
+	static const char *const wrong[] = {
+		"",      "192.0.2.1", "192.0.2.1:", "192.0.2.1:65536", "192.0.2.1:x", "::1:25",
+		"[::1]", "[::1:25",   ":25",        "[]:25",           "mail:25"
+	};
 	struct ip_endpoint e = { 0 };
 
 	CHECK(ip_endpoint_parse(SPAN("192.0.2.1:25"), &e));
@@ -99,10 +120,14 @@ static void networks_contain(void)
 		const char *net, *addr;
 		bool in;
 	} cases[] = {
-		{ "192.0.2.0/24", "192.0.2.255", true },  { "192.0.2.0/24", "192.0.3.0", false },
-		{ "192.0.2.128/25", "192.0.2.127", false }, { "192.0.2.7", "192.0.2.7", true },
-		{ "0.0.0.0/0", "203.0.113.9", true },	  { "0.0.0.0/0", "2001:db8::1", false },
-		{ "::/0", "192.0.2.1", false },		  { "2001:db8::/33", "2001:db8:7fff::1", true },
+		{ "192.0.2.0/24", "192.0.2.255", true },
+		{ "192.0.2.0/24", "192.0.3.0", false },
+		{ "192.0.2.128/25", "192.0.2.127", false },
+		{ "192.0.2.7", "192.0.2.7", true },
+		{ "0.0.0.0/0", "203.0.113.9", true },
+		{ "0.0.0.0/0", "2001:db8::1", false },
+		{ "::/0", "192.0.2.1", false },
+		{ "2001:db8::/33", "2001:db8:7fff::1", true },
 		{ "2001:db8::/33", "2001:db8:8000::1", false },
 	};
 	const struct ip_addr nobody = { 0 };
@@ -149,7 +174,8 @@ static void sockaddrs_go_both_ways(void)
 
 	for (size_t i = 0; i < 2; i++) {
 		NEED(ip_endpoint_parse(span_of(texts[i]), &e));
-		CHECK_INT(i ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in), ip_to_sockaddr(&e, &ss));
+		CHECK_INT(i ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in),
+			  ip_to_sockaddr(&e, &ss));
 		back = ip_from_sockaddr((struct sockaddr *)&ss);
 		CHECK(ip_eq(&e.addr, &back.addr));
 		CHECK_INT(e.port, back.port);
@@ -180,8 +206,10 @@ static struct ip_set *set_of(const char *const *texts)
 
 static void sets_contain(void)
 {
-	struct ip_set *set = SET("192.0.2.0/24", "192.0.2.0/24", "198.51.100.7", "2001:db8::/32", "10.0.0.0/8");
-	static const char *const in[] = { "192.0.2.1", "198.51.100.7", "2001:db8:ffff::1", "10.255.255.255", "::ffff:10.1.1.1" };
+	struct ip_set *set =
+		SET("192.0.2.0/24", "192.0.2.0/24", "198.51.100.7", "2001:db8::/32", "10.0.0.0/8");
+	static const char *const in[] = { "192.0.2.1", "198.51.100.7", "2001:db8:ffff::1", "10.255.255.255",
+					  "::ffff:10.1.1.1" };
 	static const char *const out[] = { "192.0.3.1", "198.51.100.8", "2001:db9::1", "11.0.0.0", "::1" };
 	const struct ip_addr nobody = { 0 };
 	struct ip_addr a;
@@ -241,6 +269,7 @@ static void everything_is_recognised(void)
 	}
 }
 
-TEST_MAIN(TEST(addresses_are_read_and_written), TEST(a_mapped_address_is_ipv4), TEST(networks_are_read_and_written),
-	  TEST(endpoints_are_read), TEST(networks_contain), TEST(leading_bits_make_a_network), TEST(loopback_is_known),
-	  TEST(sockaddrs_go_both_ways), TEST(sets_contain), TEST(stray_octets_do_not_matter), TEST(everything_is_recognised))
+TEST_MAIN(TEST(addresses_are_read_and_written), TEST(a_mapped_address_is_ipv4),
+	  TEST(networks_are_read_and_written), TEST(endpoints_are_read), TEST(networks_contain),
+	  TEST(leading_bits_make_a_network), TEST(loopback_is_known), TEST(sockaddrs_go_both_ways),
+	  TEST(sets_contain), TEST(stray_octets_do_not_matter), TEST(everything_is_recognised))

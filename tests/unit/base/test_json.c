@@ -29,9 +29,10 @@ static void documents_have_their_commas(void)
 	json_array_end(&j);
 	json_raw(&j, "raw", SPAN("{\"k\":1}"));
 	json_object_end(&j);
-	CHECK_SPAN("{\"a\":-5,\"list\":[],\"more\":[1,{},{\"x\":null},\"y\"],\"yes\":true,\"no\":false,\"null\":null,"
-		   "\"da\\\"ta\":[2,3],\"raw\":{\"k\":1}}",
-		   buf_span(&b));
+	CHECK_SPAN(
+		"{\"a\":-5,\"list\":[],\"more\":[1,{},{\"x\":null},\"y\"],\"yes\":true,\"no\":false,\"null\":null,"
+		"\"da\\\"ta\":[2,3],\"raw\":{\"k\":1}}",
+		buf_span(&b));
 	buf_free(&b);
 }
 
@@ -54,7 +55,7 @@ static void peer_bytes_are_escaped(void)
 	check_escape("\xf0\x9f\x98\x80", SPAN("\xf0\x9f\x98\x80"));
 	check_escape("\\ufffd", SPAN("\xff"));
 	check_escape("a\\ufffdb", SPAN("a\xc3"
-					"b"));
+				       "b"));
 	check_escape("\\ufffd\\ufffd\\ufffd", SPAN("\xed\xa0\x80"));
 	check_escape("x\\ufffd", SPAN("x\xe2"));
 	/* The second set of control characters: U+009B begins a terminal's command as ESC [ does. */

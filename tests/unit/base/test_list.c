@@ -8,8 +8,9 @@ struct item {
 
 static void text_of(const struct list *head, char *out)
 {
+	list_for_each(it, head)
+		*out++ = (char)('0' + list_entry(it, struct item, link)->v);
 	*out = 0;
-	list_for_each(it, head) out[strlen(out) + 1] = 0, out[strlen(out)] = (char)('0' + list_entry(it, struct item, link)->v);
 }
 
 #define CHECK_LIST(want, head)                                                                               \

@@ -108,16 +108,18 @@ static void a_record_is_a_json_line(void)
 	log_int(&r, LOG_F_DURATION_US, -5);
 	log_bool(&r, LOG_F_EARLY_TALKER, true);
 	log_end(&r);
-	CHECK_STR("{\"time\":\"2026-11-21T07:00:00.123456Z\",\"level\":\"info\",\"event\":\"session_finished\",\"node\":\"relay1\","
-		  "\"worker\":3,\"session\":\"s1\",\"helo\":\"a\\\"b\\n\\ufffd\",\"reason\":\"\",\"duration_us\":-5,"
-		  "\"early_talker\":true}\n",
-		  paper_read(&p));
+	CHECK_STR(
+		"{\"time\":\"2026-11-21T07:00:00.123456Z\",\"level\":\"info\",\"event\":\"session_finished\",\"node\":\"relay1\","
+		"\"worker\":3,\"session\":\"s1\",\"helo\":\"a\\\"b\\n\\ufffd\",\"reason\":\"\",\"duration_us\":-5,"
+		"\"early_talker\":true}\n",
+		paper_read(&p));
 	p.lg.node = NULL;
 	p.lg.worker = -1;
 	p.now_us = INT64_C(-1); /* a clock before 1970 must not do harm */
 	log_text(&p.lg, LOG_EV_SERVER_NOTICE, "%d%%", 5);
-	CHECK_STR("{\"time\":\"1969-12-31T23:59:59.999999Z\",\"level\":\"info\",\"event\":\"server_notice\",\"text\":\"5%\"}\n",
-		  paper_read(&p));
+	CHECK_STR(
+		"{\"time\":\"1969-12-31T23:59:59.999999Z\",\"level\":\"info\",\"event\":\"server_notice\",\"text\":\"5%\"}\n",
+		paper_read(&p));
 	paper_deinit(&p);
 }
 
@@ -136,7 +138,9 @@ static void json_fields_are_built_in_place(void)
 	log_int(&r, LOG_F_NRCPT, 2);
 	log_json(&r, LOG_F_DECISIONS); /* nothing was written: no field */
 	log_end(&r);
-	CHECK(strstr(paper_read(&p), "\"node\":\"relay1\",\"recipients\":[\"a@x.org\",\"\\ufffd@x.org\"],\"nrcpt\":2}\n") != NULL);
+	CHECK(strstr(paper_read(&p),
+		     "\"node\":\"relay1\",\"recipients\":[\"a@x.org\",\"\\ufffd@x.org\"],\"nrcpt\":2}\n") !=
+	      NULL);
 	paper_deinit(&p);
 }
 
@@ -174,7 +178,7 @@ static void fields_must_be_in_the_schema(void)
 	paper_init(&p, LOG_FORMAT_JSON);
 	NEED(log_begin(&r, &p.lg, LOG_EV_SERVER_NOTICE));
 	log_cstr(&r, LOG_F_CLIENT, "192.0.2.1"); /* not of this event */
-	log_int(&r, LOG_F_TEXT, 5);		 /* not of this type */
+	log_int(&r, LOG_F_TEXT, 5);              /* not of this type */
 	struct json *j = log_json(&r, LOG_F_PATH);
 	json_array(j, NULL);
 	json_array_end(j);
@@ -293,9 +297,10 @@ static void postfix_tools_understand_attempts(void)
 
 	paper_init(&p, LOG_FORMAT_POSTFIX);
 	log_attempt(&p);
-	CHECK_STR(line("Nov 21 07:00:00 relay1 postern/smtp[$]: abc234: to=<kim@example.org>, relay=mx.example.org[192.0.2.1]:25, "
-		       "delay=0.95, delays=0.35/0.11/0.28/0.21, dsn=2.0.0, status=sent (250 Great success)\n"),
-		  paper_read(&p));
+	CHECK_STR(
+		line("Nov 21 07:00:00 relay1 postern/smtp[$]: abc234: to=<kim@example.org>, relay=mx.example.org[192.0.2.1]:25, "
+		     "delay=0.95, delays=0.35/0.11/0.28/0.21, dsn=2.0.0, status=sent (250 Great success)\n"),
+		paper_read(&p));
 	p.now_us += INT64_C(13) * 86400 * 1000000; /* the day has a place of two */
 	log_attempt(&p);
 	CHECK(strncmp(paper_read(&p), "Dec  4 07:00:00 ", 16) == 0);
@@ -316,10 +321,11 @@ static void postfix_tools_understand_sessions(void)
 	log_int(&r, LOG_F_NRCPT, 2);
 	log_cstr(&r, LOG_F_MESSAGE_ID, "<1@example.org>");
 	log_end(&r);
-	CHECK_STR(line("Nov 21 07:00:00 relay1 postern/smtpd[$]: abc234: client=unknown[192.0.2.9]\n"
-		       "Nov 21 07:00:00 relay1 postern/cleanup[$]: abc234: message-id=<1@example.org>\n"
-		       "Nov 21 07:00:00 relay1 postern/qmgr[$]: abc234: from=<>, size=1234, nrcpt=2 (queue active)\n"),
-		  paper_read(&p));
+	CHECK_STR(
+		line("Nov 21 07:00:00 relay1 postern/smtpd[$]: abc234: client=unknown[192.0.2.9]\n"
+		     "Nov 21 07:00:00 relay1 postern/cleanup[$]: abc234: message-id=<1@example.org>\n"
+		     "Nov 21 07:00:00 relay1 postern/qmgr[$]: abc234: from=<>, size=1234, nrcpt=2 (queue active)\n"),
+		paper_read(&p));
 	NEED(log_begin(&r, &p.lg, LOG_EV_REFUSED));
 	log_cstr(&r, LOG_F_STAGE, "rcpt");
 	log_cstr(&r, LOG_F_CLIENT, "192.0.2.9");
@@ -332,9 +338,11 @@ static void postfix_tools_understand_sessions(void)
 	log_cstr(&r, LOG_F_ENHANCED, "5.7.1");
 	log_cstr(&r, LOG_F_TEXT, "Relay access denied");
 	log_end(&r);
-	CHECK_STR(line("Nov 21 07:00:00 relay1 postern/smtpd[$]: NOQUEUE: reject: RCPT from copier.example.org[192.0.2.9]: "
-		       "554 5.7.1 Relay access denied; from=<a@example.org> to=<b@example.com> proto=ESMTP helo=<copier?" "?>\n"),
-		  paper_read(&p));
+	CHECK_STR(
+		line("Nov 21 07:00:00 relay1 postern/smtpd[$]: NOQUEUE: reject: RCPT from copier.example.org[192.0.2.9]: "
+		     "554 5.7.1 Relay access denied; from=<a@example.org> to=<b@example.com> proto=ESMTP helo=<copier?"
+		     "?>\n"),
+		paper_read(&p));
 	paper_deinit(&p);
 }
 
@@ -350,14 +358,17 @@ static void other_events_read_as_pairs(void)
 	log_int(&r, LOG_F_SIZE_BYTES, 5);
 	log_cstr(&r, LOG_F_TEXT, "a, \"b\"=\\ \x1b\xc2\x9b\xff\xc3\xbc");
 	log_end(&r);
-	CHECK_STR(line("Nov 21 07:00:00 relay1 postern/server[$]: error: commit_failed: session=s1, from=\"\", size_bytes=5, "
-		       "text=\"a, \\\"b\\\"=\\\\ ???\xc3\xbc\"\n"),
-		  paper_read(&p));
+	CHECK_STR(
+		line("Nov 21 07:00:00 relay1 postern/server[$]: error: commit_failed: session=s1, from=\"\", size_bytes=5, "
+		     "text=\"a, \\\"b\\\"=\\\\ ???\xc3\xbc\"\n"),
+		paper_read(&p));
 	NEED(log_begin(&r, &p.lg, LOG_EV_NOTICE_FAILED));
 	log_cstr(&r, LOG_F_TO, "x@example.org");
 	log_cstr(&r, LOG_F_ID, "abc234");
 	log_end(&r);
-	CHECK_STR(line("Nov 21 07:00:00 relay1 postern/server[$]: abc234: warning: notice_failed: to=x@example.org\n"), paper_read(&p));
+	CHECK_STR(
+		line("Nov 21 07:00:00 relay1 postern/server[$]: abc234: warning: notice_failed: to=x@example.org\n"),
+		paper_read(&p));
 	paper_deinit(&p);
 }
 
@@ -367,9 +378,10 @@ static void seconds_are_short(void)
 		int64_t us;
 		const char *want;
 	} cases[] = {
-		{ -1, "delay=0," },	     { 0, "delay=0," },		 { 9999, "delay=0," },	      { 10000, "delay=0.01," },
-		{ 100000, "delay=0.1," },    { 999999, "delay=0.99," },	 { 1000000, "delay=1," },     { 1050000, "delay=1," },
-		{ 1100000, "delay=1.1," },   { 9999999, "delay=9.9," },	 { 10500000, "delay=10," },   { 123456789, "delay=123," },
+		{ -1, "delay=0," },        { 0, "delay=0," },         { 9999, "delay=0," },
+		{ 10000, "delay=0.01," },  { 100000, "delay=0.1," },  { 999999, "delay=0.99," },
+		{ 1000000, "delay=1," },   { 1050000, "delay=1," },   { 1100000, "delay=1.1," },
+		{ 9999999, "delay=9.9," }, { 10500000, "delay=10," }, { 123456789, "delay=123," },
 	};
 	struct paper p;
 	struct log_rec r;
@@ -399,8 +411,9 @@ static void every_event_can_be_written(void)
 			NEED(log_begin(&r, &p.lg, (enum log_event)e));
 			log_end(&r);
 			const char *out = paper_read(&p);
-			CHECK(format == LOG_FORMAT_POSTFIX ? strstr(out, " postern/") != NULL
-							   : strstr(out, log_event_name((enum log_event)e)) != NULL);
+			CHECK(format == LOG_FORMAT_POSTFIX
+				      ? strstr(out, " postern/") != NULL
+				      : strstr(out, log_event_name((enum log_event)e)) != NULL);
 		}
 		paper_deinit(&p);
 	}
@@ -425,7 +438,8 @@ static void a_descriptor_is_a_sink(void)
 }
 
 TEST_MAIN(TEST(a_record_is_a_json_line), TEST(json_fields_are_built_in_place), TEST(levels_are_filtered),
-	  TEST(fields_must_be_in_the_schema), TEST(long_strings_are_cut_between_characters), TEST(what_does_not_fit_is_left_out),
-	  TEST(records_may_nest), TEST(lines_are_gathered), TEST(postfix_tools_understand_attempts),
-	  TEST(postfix_tools_understand_sessions), TEST(other_events_read_as_pairs), TEST(seconds_are_short),
-	  TEST(every_event_can_be_written), TEST(a_descriptor_is_a_sink))
+	  TEST(fields_must_be_in_the_schema), TEST(long_strings_are_cut_between_characters),
+	  TEST(what_does_not_fit_is_left_out), TEST(records_may_nest), TEST(lines_are_gathered),
+	  TEST(postfix_tools_understand_attempts), TEST(postfix_tools_understand_sessions),
+	  TEST(other_events_read_as_pairs), TEST(seconds_are_short), TEST(every_event_can_be_written),
+	  TEST(a_descriptor_is_a_sink))

@@ -199,6 +199,6 @@ static void many_loggers_do_not_mix(void)
 	unlink(path);
 }
 
-TEST_MAIN(TEST(lines_arrive_in_order), TEST(a_stuck_reader_stops_nobody), TEST(closing_does_not_wait_for_ever),
-	  TEST(a_reader_that_went_away_costs_lines_only), TEST(non_blocking_descriptors_are_waited_for),
-	  TEST(many_loggers_do_not_mix))
+TEST_MAIN(TEST(lines_arrive_in_order), TEST(a_stuck_reader_stops_nobody),
+	  TEST(closing_does_not_wait_for_ever), TEST(a_reader_that_went_away_costs_lines_only),
+	  TEST(non_blocking_descriptors_are_waited_for), TEST(many_loggers_do_not_mix))

@@ -142,5 +142,5 @@ static void two_maps_have_two_seeds(void)
 	map_deinit(&b);
 }
 
-TEST_MAIN(TEST(what_is_put_is_found), TEST(a_key_is_there_once), TEST(keys_are_bytes), TEST(a_walk_sees_each_once),
-	  TEST(a_walk_may_remove_the_one_in_hand), TEST(two_maps_have_two_seeds))
+TEST_MAIN(TEST(what_is_put_is_found), TEST(a_key_is_there_once), TEST(keys_are_bytes),
+	  TEST(a_walk_sees_each_once), TEST(a_walk_may_remove_the_one_in_hand), TEST(two_maps_have_two_seeds))

@@ -46,4 +46,5 @@ static void wiping_leaves_zeros(void)
 	mem_wipe(text, 0);
 }
 
-TEST_MAIN(TEST(memory_is_zeroed), TEST(nothing_is_something), TEST(strings_are_copied), TEST(wiping_leaves_zeros))
+TEST_MAIN(TEST(memory_is_zeroed), TEST(nothing_is_something), TEST(strings_are_copied),
+	  TEST(wiping_leaves_zeros))

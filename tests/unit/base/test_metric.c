@@ -73,7 +73,9 @@ static void labels_are_summed_and_sorted(void)
 	metric_add_label(&s.b, METRIC_REFUSED_TOTAL, SPAN("unregistered"), 3);
 	metric_add_label(&s.b, METRIC_REFUSED_TOTAL, SPAN("helo\"\\\n\xff"), 1);
 	metric_add_label(&s.b, METRIC_REFUSED_STAGE_TOTAL, SPAN("unregistered"), 100);
-	check_line(&s, "postern_refused_total{rule=\"helo\\\"\\\\\\n?\"} 1\npostern_refused_total{rule=\"unregistered\"} 5");
+	check_line(
+		&s,
+		"postern_refused_total{rule=\"helo\\\"\\\\\\n?\"} 1\npostern_refused_total{rule=\"unregistered\"} 5");
 	CHECK_INT(6, metric_sum(METRIC_REFUSED_TOTAL, s.all, 2));
 	CHECK_INT(5, metric_sum_label(METRIC_REFUSED_TOTAL, SPAN("unregistered"), s.all, 2));
 	CHECK_INT(0, metric_sum_label(METRIC_REFUSED_TOTAL, SPAN("nothing"), s.all, 2));
@@ -87,7 +89,8 @@ static void labels_are_bounded(void)
 
 	shards_init(&s);
 	for (int i = 0; i < 3 * METRIC_LABELS_MAX; i++)
-		metric_add_label(&s.a, METRIC_REFUSED_TOTAL, span_make(label, (size_t)snprintf(label, sizeof label, "rule-%d", i)), 1);
+		metric_add_label(&s.a, METRIC_REFUSED_TOTAL,
+				 span_make(label, (size_t)snprintf(label, sizeof label, "rule-%d", i)), 1);
 	CHECK_INT(3 * METRIC_LABELS_MAX, metric_sum(METRIC_REFUSED_TOTAL, s.all, 2));
 	CHECK_INT(2 * METRIC_LABELS_MAX, metric_sum_label(METRIC_REFUSED_TOTAL, SPAN("other"), s.all, 2));
 	CHECK_INT(METRIC_LABELS_MAX + 1, s.a.labelled.n);
@@ -97,7 +100,8 @@ static void labels_are_bounded(void)
 	memset(label, 'x', sizeof label);
 	metric_add_label(&s.b, METRIC_REFUSED_TOTAL, span_make(label, sizeof label), 1);
 	metric_add_label(&s.b, METRIC_REFUSED_TOTAL, span_make(label, METRIC_LABEL_BYTES_MAX), 1);
-	CHECK_INT(2, metric_sum_label(METRIC_REFUSED_TOTAL, span_make(label, METRIC_LABEL_BYTES_MAX), s.all, 2));
+	CHECK_INT(2,
+		  metric_sum_label(METRIC_REFUSED_TOTAL, span_make(label, METRIC_LABEL_BYTES_MAX), s.all, 2));
 	shards_deinit(&s);
 }
 
@@ -106,8 +110,8 @@ static void histograms_are_cumulative_and_in_seconds(void)
 	static struct shards s;
 
 	shards_init(&s);
-	metric_observe(&s.a, METRIC_DNS_SECONDS, 100);	    /* on the first bound */
-	metric_observe(&s.b, METRIC_DNS_SECONDS, 101);	    /* over it */
+	metric_observe(&s.a, METRIC_DNS_SECONDS, 100);      /* on the first bound */
+	metric_observe(&s.b, METRIC_DNS_SECONDS, 101);      /* over it */
 	metric_observe(&s.b, METRIC_DNS_SECONDS, 99000000); /* over all */
 	check_line(&s, "postern_dns_seconds_bucket{le=\"0.0001\"} 1");
 	check_line(&s, "postern_dns_seconds_bucket{le=\"0.00025\"} 2");
@@ -201,5 +205,5 @@ static void readers_do_not_disturb_writers(void)
 }
 
 TEST_MAIN(TEST(shards_are_summed), TEST(labels_are_summed_and_sorted), TEST(labels_are_bounded),
-	  TEST(histograms_are_cumulative_and_in_seconds), TEST(misuse_is_reported_and_harmless), TEST(the_page_is_well_formed),
-	  TEST(readers_do_not_disturb_writers))
+	  TEST(histograms_are_cumulative_and_in_seconds), TEST(misuse_is_reported_and_harmless),
+	  TEST(the_page_is_well_formed), TEST(readers_do_not_disturb_writers))

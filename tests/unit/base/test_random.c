@@ -81,5 +81,5 @@ static void ids_do_not_repeat(void)
 	}
 }
 
-TEST_MAIN(TEST(bytes_differ), TEST(below_is_uniform_enough), TEST(an_id_is_its_number), TEST(the_alphabet_has_32_letters),
-	  TEST(what_is_no_id_is_refused), TEST(ids_do_not_repeat))
+TEST_MAIN(TEST(bytes_differ), TEST(below_is_uniform_enough), TEST(an_id_is_its_number),
+	  TEST(the_alphabet_has_32_letters), TEST(what_is_no_id_is_refused), TEST(ids_do_not_repeat))

@@ -22,13 +22,32 @@ static void rates_are_read(void)
 		int64_t period_s;
 		uint64_t burst;
 	} cases[] = {
-		{ "60/hour", 60, 3600, 60 },	    { "60/hour,burst=10", 60, 3600, 10 }, { "100/15min", 100, 900, 100 },
-		{ "1000/day", 1000, 86400, 1000 },  { "1/s", 1, 1, 1 },			  { " 5 / 2h , burst=7 ", 5, 7200, 7 },
-		{ "1/1000d", 1, 86400000, 1 },	    { "1000000/s", 1000000, 1, 1000000 },
+		{ "60/hour", 60, 3600, 60 },
+		{ "60/hour,burst=10", 60, 3600, 10 },
+		{ "100/15min", 100, 900, 100 },
+		{ "1000/day", 1000, 86400, 1000 },
+		{ "1/s", 1, 1, 1 },
+		{ " 5 / 2h , burst=7 ", 5, 7200, 7 },
+		{ "1/1000d", 1, 86400000, 1 },
+		{ "1000000/s", 1000000, 1, 1000000 },
 	};
-	static const char *const wrong[] = { "",	    "60",	   "/hour",	 "0/hour",	 "-1/hour",	   "60/",
-					     "60/fortnight", "60/0min",	   "60/1001d",	 "60/hour,",	 "60/hour,burst=", "60/hour,burst=0",
-					     "60/hour,bust=1", "60/hour,burst=1,burst=2", "60/hour/day", "1000000001/s", "1000001/s",
+	static const char *const wrong[] = { "",
+					     "60",
+					     "/hour",
+					     "0/hour",
+					     "-1/hour",
+					     "60/",
+					     "60/fortnight",
+					     "60/0min",
+					     "60/1001d",
+					     "60/hour,",
+					     "60/hour,burst=",
+					     "60/hour,burst=0",
+					     "60/hour,bust=1",
+					     "60/hour,burst=1,burst=2",
+					     "60/hour/day",
+					     "1000000001/s",
+					     "1000001/s",
 					     "1/1000d,burst=51000",
 					     "60/ 5 min" };
 
@@ -106,14 +125,16 @@ static void what_was_not_used_is_given_back(void)
 /* What is announced is what is given: exactly `remaining` cells pass, one by one or at once, and exactly at `retry_after`. */
 static void announcements_are_kept(void)
 {
-	static const char *const texts[] = { "7/hour,burst=10", "7/hour", "1/day", "999/s,burst=13", "13/7min,burst=1", "3/1000d,burst=50",
+	static const char *const texts[] = { "7/hour,burst=10",  "7/hour",          "1/day",
+					     "999/s,burst=13",   "13/7min,burst=1", "3/1000d,burst=50",
 					     "333333/s,burst=20" };
 
 	for (size_t t = 0; t < sizeof texts / sizeof *texts; t++) {
 		const struct rate r = rate(texts[t]);
 		int64_t tat = 0, now = 77 * SECOND;
 		for (int round = 0; round < 20; round++) {
-			const struct rate_result all_left = rate_peek(&r, tat, now, 0), res = rate_peek(&r, tat, now, 1);
+			const struct rate_result all_left = rate_peek(&r, tat, now, 0),
+						 res = rate_peek(&r, tat, now, 1);
 			int64_t all = tat, more = tat;
 			CHECK(rate_take(&r, &all, now, all_left.remaining).allowed);
 			CHECK(!rate_take(&r, &more, now, all_left.remaining + 1).allowed);

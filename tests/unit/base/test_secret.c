@@ -90,4 +90,5 @@ static void it_comes_from_a_file(void)
 	free(big);
 }
 
-TEST_MAIN(TEST(it_holds_a_copy), TEST(it_has_a_maximum), TEST(comparison_is_exact), TEST(it_comes_from_a_file))
+TEST_MAIN(TEST(it_holds_a_copy), TEST(it_has_a_maximum), TEST(comparison_is_exact),
+	  TEST(it_comes_from_a_file))

@@ -123,7 +123,8 @@ static void ascii_has_no_locale(void)
 {
 	for (int i = 0; i < 256; i++) {
 		const char c = (char)i;
-		const bool upper = i >= 'A' && i <= 'Z', lower = i >= 'a' && i <= 'z', digit = i >= '0' && i <= '9';
+		const bool upper = i >= 'A' && i <= 'Z', lower = i >= 'a' && i <= 'z',
+			   digit = i >= '0' && i <= '9';
 		CHECK(ascii_lower(c) == (upper ? (char)(i + 32) : c));
 		CHECK(ascii_upper(c) == (lower ? (char)(i - 32) : c));
 		CHECK(ascii_is_alpha(c) == (upper || lower));

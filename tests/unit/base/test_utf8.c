@@ -33,10 +33,22 @@ static void all_code_points(void)
 static void malformed_forms_are_refused(void)
 {
 	static const struct span bad[] = {
-		SPAN_INIT("\x80"),		SPAN_INIT("\xbf"),	       SPAN_INIT("\xc0\x80"),	      SPAN_INIT("\xc1\xbf"),
-		SPAN_INIT("\xe0\x80\x80"),	SPAN_INIT("\xe0\x9f\xbf"),     SPAN_INIT("\xf0\x80\x80\x80"), SPAN_INIT("\xf0\x8f\xbf\xbf"),
-		SPAN_INIT("\xed\xa0\x80"),	SPAN_INIT("\xf4\x90\x80\x80"), SPAN_INIT("\xf5\x80\x80\x80"), SPAN_INIT("\xff"),
-		SPAN_INIT("\xc3"),		SPAN_INIT("\xe2\x82"),	       SPAN_INIT("\xc3("),	      SPAN_INIT("\xe2(\xa1"),
+		SPAN_INIT("\x80"),
+		SPAN_INIT("\xbf"),
+		SPAN_INIT("\xc0\x80"),
+		SPAN_INIT("\xc1\xbf"),
+		SPAN_INIT("\xe0\x80\x80"),
+		SPAN_INIT("\xe0\x9f\xbf"),
+		SPAN_INIT("\xf0\x80\x80\x80"),
+		SPAN_INIT("\xf0\x8f\xbf\xbf"),
+		SPAN_INIT("\xed\xa0\x80"),
+		SPAN_INIT("\xf4\x90\x80\x80"),
+		SPAN_INIT("\xf5\x80\x80\x80"),
+		SPAN_INIT("\xff"),
+		SPAN_INIT("\xc3"),
+		SPAN_INIT("\xe2\x82"),
+		SPAN_INIT("\xc3("),
+		SPAN_INIT("\xe2(\xa1"),
 		SPAN_INIT("\xf8\x88\x80\x80\x80"),
 	};
 
