@@ -5,9 +5,9 @@
  *   3. closed handles, then due timers                                        (clock read on first use)
  *   4. `prepare`: tasks and flushes once more, the alarm is set to the first timer, and uv waits again
  *
- * So whatever a callback, a timer or a letter schedules runs before the loop blocks. Tasks that schedule tasks get PASSES_MAX
- * rounds in a row; what is left then runs after a look at the descriptors that does not block (`idle` sees to that): a task
- * that never ends its chain costs time but starves nobody.
+ * So whatever a callback, a timer or a letter schedules runs before the loop blocks. Tasks that schedule
+ * tasks get PASSES_MAX rounds in a row; what is left then runs after a look at the descriptors that does not
+ * block (`idle` sees to that): a task that never ends its chain costs time but starves nobody.
  */
 #include "io/loop_priv.h"
 
@@ -19,7 +19,7 @@
 
 enum { PASSES_MAX = 8, FREE_TURNS_MAX = 1000 };
 
-/* ---- clock ---------------------------------------------------------------------------------------------------- */
+/* ---- clock --------------------------------------------------------------------------------------------- */
 
 static int64_t clock_us(clockid_t id)
 {
@@ -34,7 +34,8 @@ static void forget_clock(struct loop *l)
 	l->now_known = l->wall_known = false;
 }
 
-/* The clock is read when it is first asked for in a turn: to its users the loop stays as it was, hence the casts. */
+/* The clock is read when it is first asked for in a turn: to its users the loop stays as it was, hence the
+ * casts. */
 int64_t loop_now_us(const struct loop *cl)
 {
 	struct loop *l = (struct loop *)cl;
@@ -70,7 +71,7 @@ uint64_t loop_turns(const struct loop *l)
 	return atomic_load_explicit(&l->turns, memory_order_relaxed);
 }
 
-/* ---- timers --------------------------------------------------------------------------------------------------- */
+/* ---- timers -------------------------------------------------------------------------------------------- */
 
 void timer_init(struct timer *t, void (*fire)(struct timer *t))
 {
@@ -142,7 +143,7 @@ static void set_alarm(struct loop *l)
 	uv_timer_start(&l->alarm, on_alarm, in_us > 0 ? ((uint64_t)in_us + 999) / 1000 : 0, 0);
 }
 
-/* ---- tasks ---------------------------------------------------------------------------------------------------- */
+/* ---- tasks --------------------------------------------------------------------------------------------- */
 
 void task_init(struct task *t, void (*run)(struct task *t))
 {
@@ -172,7 +173,8 @@ void task_unschedule(struct task *t)
 	list_remove(&t->link);
 }
 
-/* Runs what is in @tasks now; what is scheduled meanwhile waits for the next call. Returns whether anything ran. */
+/* Runs what is in @tasks now; what is scheduled meanwhile waits for the next call. Returns whether anything
+ * ran. */
 static bool run_pass(struct list *tasks)
 {
 	struct list now;
@@ -220,8 +222,8 @@ static void on_check(uv_check_t *h)
 {
 	struct loop *l = container_of(h, struct loop, check);
 
-	atomic_fetch_add_explicit(&l->turns, 1, memory_order_relaxed);
 	end_turn(l);
+	atomic_fetch_add_explicit(&l->turns, 1, memory_order_relaxed);
 	forget_clock(l);
 }
 
@@ -234,7 +236,7 @@ static void on_prepare(uv_prepare_t *h)
 	forget_clock(l);
 }
 
-/* ---- letters -------------------------------------------------------------------------------------------------- */
+/* ---- letters ------------------------------------------------------------------------------------------- */
 
 static void ring(void *arg)
 {
@@ -263,7 +265,7 @@ void loop_set_resident(struct loop *l, bool resident)
 		uv_unref((uv_handle_t *)&l->bell);
 }
 
-/* ---- life ----------------------------------------------------------------------------------------------------- */
+/* ---- life ---------------------------------------------------------------------------------------------- */
 
 struct loop *loop_new(void)
 {

@@ -1,4 +1,5 @@
-/* io/loop_priv.h - the inside of a loop, for the files of io/ alone (it is the only header that shows uv.h). */
+/* io/loop_priv.h - the inside of a loop, for the files of io/ alone (it is the only header that shows
+ * uv.h). */
 #pragma once
 
 #include <stdatomic.h>
@@ -26,7 +27,7 @@ struct loop {
 	bool now_known, wall_known;
 	bool stopping;
 	_Atomic uint64_t turns;
-	char *read_buf; /* LOOP_READ_MAX octets that all streams of the loop read into; allocated on first use */
+	char *read_buf; /* LOOP_READ_MAX octets that all streams read into; allocated on first use */
 	struct out_pool out_pool;
 };
 

@@ -60,7 +60,7 @@ static void finish(struct memory_stream *ms, int err)
 	schedule_event(ms, DUE_CLOSED);
 }
 
-/* ---- the owner's side ----------------------------------------------------------------------------------------- */
+/* ---- the owner's side ---------------------------------------------------------------------------------- */
 
 static struct span memory_input(struct stream *s)
 {
@@ -99,7 +99,7 @@ static void memory_want_input(struct stream *s, bool want)
 {
 	struct memory_stream *ms = memory_of(s);
 
-	input_gate_set(&ms->gate, want);
+	input_gate_set(&ms->gate, want, loop_turns(s->loop));
 	remind_owner(ms);
 }
 
@@ -219,11 +219,11 @@ static void memory_free(struct stream *s)
 	free(ms);
 }
 
-/* ---- events --------------------------------------------------------------------------------------------------- */
+/* ---- events -------------------------------------------------------------------------------------------- */
 
 static void tell_readable(struct memory_stream *ms)
 {
-	input_gate_enter(&ms->gate);
+	input_gate_enter(&ms->gate, loop_turns(ms->s.loop));
 	if (ms->s.events->readable)
 		ms->s.events->readable(&ms->s, ms->s.owner);
 	input_gate_leave(&ms->gate);
@@ -242,7 +242,7 @@ static void run_events(struct task *t)
 		if (ms->gate.want)
 			tell_readable(ms);
 		else
-			ms->gate.owed = true;
+			ms->gate.due = true;
 	}
 	if (!(due & DUE_CLOSED))
 		return;
@@ -304,7 +304,7 @@ struct stream *memory_stream_new(struct loop *l, struct memory_peer *p)
 	return &ms->s;
 }
 
-/* ---- the peer's side ------------------------------------------------------------------------------------------ */
+/* ---- the peer's side ----------------------------------------------------------------------------------- */
 
 /* The stream while it still moves octets. */
 static struct memory_stream *peer_stream(const struct memory_peer *p)

@@ -1,11 +1,13 @@
-/* io/memory_stream.h - a stream whose peer is a program in the same thread: tests, fuzzing, `postern simulate`.
+/* io/memory_stream.h - a stream whose peer is a program in the same thread: tests, `simulate`.
  *
- * To its owner it behaves as a TCP stream does (same events, same order, never from inside a call). The peer is driven by the
- * functions below, or drives itself in `react`, which comes from the loop whenever there is new output or the end.
+ * To its owner it behaves as a TCP stream does (same events, same order, never from inside a call). The peer
+ * is driven by the functions below, or drives itself in `react`, which comes from the loop whenever there is
+ * new output or the end.
  *
- * Ownership: the stream is its owner's; the struct memory_peer is the driver's and may outlive it: what the owner sent last
- * can be read after `closed`. A peer that goes first resets the stream.
- * Threads: the loop's.  Tests: tests/unit/io/test_memory_stream.c
+ * Ownership: the stream is its owner's; the struct memory_peer is the driver's and may outlive it: what the
+ * owner sent last can be read after `closed`. A peer that goes first resets the stream.
+ * Threads: the loop's.
+ * Tests: tests/unit/io/test_memory_stream.c
  */
 #pragma once
 
@@ -28,7 +30,7 @@ enum { MEMORY_STREAM_MAX = 64 * 1024 * 1024 };
 struct stream *memory_stream_new(struct loop *l, struct memory_peer *p);
 void memory_stream_peer_deinit(struct memory_peer *p);
 
-/* ---- what the peer does; harmless when the stream is closed ---- */
+/* ---- what the peer does; harmless when the stream is closed -------------------------------------------- */
 void memory_stream_send(struct memory_peer *p, struct span data);
 void memory_stream_send_eof(struct memory_peer *p);
 /* `closed` with @err (< 0), as if the connection broke. */

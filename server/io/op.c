@@ -2,15 +2,16 @@
  *
  *   idle -> op_begin -> running -> op_complete -> completed -> (end of turn) done() -> idle
  *
- * A deadline or a cancel notes its reason and asks the module to stop; the module then calls op_complete(), at once or when it
- * can. A scope that closes lets go only when its list is empty, in a task of its own behind the last done().
+ * A deadline or a cancel notes its reason and asks the module to stop; the module then calls op_complete(),
+ * at once or when it can. A scope that closes lets go only when its list is empty, in a task of its own
+ * behind the last done().
  */
 #include "io/op.h"
 
 #include "base/check.h"
 #include "base/err.h"
 
-/* ---- scope ---------------------------------------------------------------------------------------------------- */
+/* ---- scope --------------------------------------------------------------------------------------------- */
 
 static void run_closed(struct task *t)
 {
@@ -54,7 +55,7 @@ bool scope_idle(const struct scope *s)
 	return list_empty(&s->ops);
 }
 
-/* ---- op ------------------------------------------------------------------------------------------------------- */
+/* ---- op ------------------------------------------------------------------------------------------------ */
 
 static void run_done(struct task *t)
 {
@@ -98,7 +99,8 @@ void op_cancel(struct op *op)
 	op_stop(op, -ERR_CANCELED);
 }
 
-int op_begin(struct op *op, struct scope *s, const char *what, int64_t deadline_us, void (*cancel)(struct op *op))
+int op_begin(struct op *op, struct scope *s, const char *what, int64_t deadline_us,
+	     void (*cancel)(struct op *op))
 {
 	require(!op_pending(op) && op->done && cancel);
 	if (s->closing)

@@ -92,7 +92,8 @@ void out_queue_add(struct out_queue *q, struct out_pool *pool, struct span data)
 	}
 }
 
-void out_queue_add_ref(struct out_queue *q, struct out_pool *pool, struct span data, void (*release)(void *arg), void *arg)
+void out_queue_add_ref(struct out_queue *q, struct out_pool *pool, struct span data,
+		       void (*release)(void *arg), void *arg)
 {
 	struct out_seg *seg = seg_take(pool, false);
 
@@ -114,33 +115,49 @@ unsigned out_queue_iov(const struct out_queue *q, struct iovec *iov, unsigned ma
 	return count;
 }
 
-static void drop_first(struct out_queue *q, struct out_pool *pool)
+/* Takes the segments off whose octets are all among the first *@n; leaves in *@n what is gone of the one
+ * behind them. */
+static struct out_seg *detach_sent(struct out_queue *q, size_t *n)
 {
-	struct out_seg *seg = q->first;
+	struct out_seg *done = q->first, **end = &done;
 
-	q->first = seg->next;
+	while (*end && *n >= (*end)->n) {
+		*n -= (*end)->n;
+		end = &(*end)->next;
+	}
+	q->first = *end;
 	if (!q->first)
 		q->last = NULL;
-	seg_give(pool, seg); /* last: release may look at the queue */
+	*end = NULL;
+	return done;
+}
+
+/* The queue is in order by now: a `release` may write to it or send from it. */
+static void give_chain(struct out_pool *pool, struct out_seg *seg)
+{
+	while (seg) {
+		struct out_seg *next = seg->next;
+		seg_give(pool, seg);
+		seg = next;
+	}
 }
 
 void out_queue_sent(struct out_queue *q, struct out_pool *pool, size_t n)
 {
 	require(n <= q->pending_bytes);
 	q->pending_bytes -= n;
-	while (q->first && n >= q->first->n) {
-		n -= q->first->n;
-		drop_first(q, pool);
-	}
+	struct out_seg *done = detach_sent(q, &n);
 	if (n > 0) {
 		q->first->p += n;
 		q->first->n -= n;
 	}
+	give_chain(pool, done);
 }
 
 void out_queue_clear(struct out_queue *q, struct out_pool *pool)
 {
-	q->pending_bytes = 0;
-	while (q->first)
-		drop_first(q, pool);
+	struct out_seg *all = q->first;
+
+	*q = (struct out_queue){ 0 };
+	give_chain(pool, all);
 }

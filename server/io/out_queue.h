@@ -1,10 +1,12 @@
-/* io/out_queue.h - what a stream has to send: copies gathered in pooled segments, and references, in the order of the calls.
+/* io/out_queue.h - what a stream has to send: copies gathered in pooled segments, and references, in the
+ * order of the calls.
  *
- * The pool belongs to a loop and is shared by its streams: a stream with nothing to send holds nothing. Segments are
- * OUT_SEG_BYTES large; the pool keeps at most OUT_POOL_MAX of them (1 MiB) for reuse.
+ * The pool belongs to a loop and is shared by its streams: a stream with nothing to send holds nothing.
+ * Segments are OUT_SEG_BYTES large; the pool keeps at most OUT_POOL_MAX of them (1 MiB) for reuse.
  *
- * Ownership: copies are the queue's; what a reference points to stays the caller's until `release`, which only gives it up: it
- * may come from inside a call that sends or clears.  Threads: the loop's.  Tests: tests/unit/io/test_out_queue.c
+ * Ownership: copies are the queue's; what a reference points to stays the caller's until `release`, which
+ * only gives it up: it may come from inside a call that sends or clears.
+ * Threads: the loop's.  Tests: tests/unit/io/test_out_queue.c
  */
 #pragma once
 
@@ -32,7 +34,8 @@ void out_pool_deinit(struct out_pool *pool);
 
 void out_queue_add(struct out_queue *q, struct out_pool *pool, struct span data);
 /* @release may be NULL for data that outlives the stream. */
-void out_queue_add_ref(struct out_queue *q, struct out_pool *pool, struct span data, void (*release)(void *arg), void *arg);
+void out_queue_add_ref(struct out_queue *q, struct out_pool *pool, struct span data,
+		       void (*release)(void *arg), void *arg);
 
 /* Describes the front of the queue in at most @max entries. Returns how many. */
 unsigned out_queue_iov(const struct out_queue *q, struct iovec *iov, unsigned max);

@@ -32,7 +32,7 @@ static void on_ready(uv_poll_t *h, int status, int events)
 {
 	struct poll *p = container_of(h, struct poll, handle);
 
-	/* An error of the descriptor (EPOLLERR, at which uv stops): the library's own call will find it, so all is ready. */
+	/* An error of the descriptor (EPOLLERR, at which uv stops): the library's own call will find it. */
 	if (status < 0) {
 		p->watched = 0;
 		events = p->wanted;
@@ -41,7 +41,8 @@ static void on_ready(uv_poll_t *h, int status, int events)
 	watch_wanted(p);
 }
 
-struct poll *poll_new(struct loop *l, int fd, void (*ready)(void *arg, int fd, bool readable, bool writable), void *arg)
+struct poll *poll_new(struct loop *l, int fd, void (*ready)(void *arg, int fd, bool readable, bool writable),
+		      void *arg)
 {
 	struct poll *p = mem_alloc(sizeof *p);
 

@@ -5,7 +5,7 @@ enum { V2_FIXED = 16, V2_LOCAL = 0x20, V2_PROXY = 0x21 };
 static const struct span v1_start = SPAN_INIT("PROXY ");
 static const struct span v2_start = SPAN_INIT("\r\n\r\n\0\r\nQUIT\n");
 
-/* ---- version 1 ------------------------------------------------------------------------------------------------ */
+/* ---- version 1 ----------------------------------------------------------------------------------------- */
 
 static bool v1_port(struct span word, uint16_t *port_r)
 {
@@ -17,7 +17,8 @@ static bool v1_port(struct span word, uint16_t *port_r)
 	return true;
 }
 
-/* TCP6 may carry an IPv4-mapped address, which is an IPv4 address to us: the colon tells the families apart. */
+/* TCP6 may carry an IPv4-mapped address, which is an IPv4 address to us: the colon tells the families
+ * apart. */
 static bool v1_addr(struct span word, bool v6, struct ip_addr *addr_r)
 {
 	return (span_find_char(word, ':') >= 0) == v6 && ip_parse(word, addr_r);
@@ -58,7 +59,7 @@ static int v1_parse(struct span in, struct proxy_header *h_r)
 	return (int)lf + 1;
 }
 
-/* ---- version 2 ------------------------------------------------------------------------------------------------ */
+/* ---- version 2 ----------------------------------------------------------------------------------------- */
 
 static unsigned u8_at(struct span in, size_t at)
 {

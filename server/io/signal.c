@@ -24,7 +24,8 @@ static void on_closed(uv_handle_t *h)
 	free(container_of((uv_signal_t *)h, struct signal_watch, handle));
 }
 
-struct signal_watch *signal_watch_new(struct loop *l, int signum, void (*caught)(void *arg, int signum), void *arg)
+struct signal_watch *signal_watch_new(struct loop *l, int signum, void (*caught)(void *arg, int signum),
+				      void *arg)
 {
 	struct signal_watch *w = mem_alloc(sizeof *w);
 

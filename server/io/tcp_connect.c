@@ -1,6 +1,7 @@
-/* Happy path: socket, bind to the source if there is one, connect() in the background; when the descriptor becomes writable
- * SO_ERROR tells how it went, and the descriptor becomes a stream. Whatever fails on the way completes the op with its error.
- * Cancelled or late: the descriptor is closed; what is left of the dial goes with uv's close callback. */
+/* Happy path: socket, bind to the source if there is one, connect() in the background; when the descriptor
+ * becomes writable SO_ERROR tells how it went, and the descriptor becomes a stream. Whatever fails on the way
+ * completes the op with its error. Cancelled or late: the descriptor is closed; what is left of the dial goes
+ * with uv's close callback. */
 #include <errno.h>
 #include <netinet/in.h>
 #include <stdlib.h>
@@ -79,7 +80,7 @@ static int dial(const struct ip_endpoint *to, const struct ip_addr *source)
 		struct sockaddr_storage from;
 		const struct ip_endpoint at = { .addr = *source };
 		const socklen_t from_n = ip_to_sockaddr(&at, &from);
-		/* Leaves the port to connect(): else every connection, to whomever, takes one of the 28,000. */
+		/* Leaves the port to connect(): else every connection takes one of the 28,000. */
 		setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof on);
 		if (bind(fd, (struct sockaddr *)&from, from_n) < 0)
 			goto failed;
@@ -104,8 +105,8 @@ static void no_dial_cancel(struct op *op)
 	op_complete(op, -ERR_CANCELED);
 }
 
-int tcp_connect_start(struct tcp_connect *c, struct scope *scope, const struct ip_endpoint *to, const struct ip_addr *source,
-		      int64_t deadline_us)
+int tcp_connect_start(struct tcp_connect *c, struct scope *scope, const struct ip_endpoint *to,
+		      const struct ip_addr *source, int64_t deadline_us)
 {
 	const int err = op_begin(&c->op, scope, "tcp connect", deadline_us, no_dial_cancel);
 

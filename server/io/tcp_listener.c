@@ -1,9 +1,9 @@
-/* Happy path: the descriptor is readable, up to ACCEPT_MAX connections are taken, each becomes a stream and goes to
- * `accepted`.
+/* Happy path: the descriptor is readable, up to ACCEPT_MAX connections are taken, each becomes a stream and
+ * goes to `accepted`.
  *
- * Out of descriptors: accepting pauses for PAUSE_US, so that the loop does not spin on a backlog that it cannot take. If there
- * are none after that either, the descriptor held in reserve takes one connection and closes it: whoever waited longest is told
- * to go elsewhere rather than left hanging.
+ * Out of descriptors: accepting pauses for PAUSE_US, so that the loop does not spin on a backlog that it
+ * cannot take. If there are none after that either, the descriptor held in reserve takes one connection and
+ * closes it: whoever waited longest is told to go elsewhere rather than left hanging.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -23,7 +23,7 @@ struct listener {
 	struct loop *loop;
 	uv_poll_t poll;
 	int fd, reserve_fd;
-	bool paused;      /* by the owner */
+	bool paused;       /* by the owner */
 	bool short_of_fds; /* the last accept found none; `resume` is set */
 	bool closed;
 	struct timer resume;
@@ -31,7 +31,7 @@ struct listener {
 	void *arg;
 };
 
-/* ---- the descriptor ------------------------------------------------------------------------------------------- */
+/* ---- the descriptor ------------------------------------------------------------------------------------ */
 
 int tcp_listen_fd(const struct ip_endpoint *at, int backlog, struct ip_endpoint *bound_r, struct errtext *e)
 {
@@ -70,7 +70,7 @@ failed:;
 			   strerror(why));
 }
 
-/* ---- accepting ------------------------------------------------------------------------------------------------ */
+/* ---- accepting ----------------------------------------------------------------------------------------- */
 
 static void on_ready(uv_poll_t *h, int status, int events);
 
@@ -129,7 +129,7 @@ static bool accept_one(struct listener *ls)
 			no_room(ls);
 			return false;
 		default:
-			return true; /* that connection died in the queue: accept(2) reports its errors as ours */
+			return true; /* that connection died in the queue; accept(2) tells it as ours */
 		}
 	}
 	ls->short_of_fds = false;
@@ -152,7 +152,8 @@ static void on_ready(uv_poll_t *h, int status, int events)
 		listener_watch(ls); /* uv stopped at an error of the descriptor, which accept has taken */
 }
 
-struct listener *listener_new(struct loop *l, int fd, void (*accepted)(void *arg, struct stream *s), void *arg)
+struct listener *listener_new(struct loop *l, int fd, void (*accepted)(void *arg, struct stream *s),
+			      void *arg)
 {
 	struct listener *ls = mem_alloc(sizeof *ls);
 

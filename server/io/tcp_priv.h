@@ -3,6 +3,6 @@
 
 #include "io/tcp.h"
 
-/* Takes over a connected descriptor that does not block. @peer NULL: asks the system. NULL: the descriptor could not be watched
- * and is closed. */
+/* Takes over a connected descriptor that does not block. @peer NULL: asks the system. NULL: the descriptor
+ * could not be watched and is closed. */
 struct stream *tcp_stream_new(struct loop *l, int fd, const struct ip_endpoint *peer);

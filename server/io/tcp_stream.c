@@ -1,18 +1,18 @@
 /* A stream over one TCP descriptor.
  *
- *   1. the descriptor is readable: one recv() into the loop's shared buffer, behind what was left unread before   on_poll
- *   2. `readable`: the owner consumes; only what it leaves is copied to a buffer of the stream's own              tell_readable
- *   3. the owner's writes gather in the out queue; one sendmsg() at the end of the turn takes them                flush_output
- *   4. stream_close(): what is pending is sent, our side is ended, the peer's rest is thrown away until its end   half_close
+ *   1. readable: one recv() into the loop's shared buffer, behind what was left unread before   read_input
+ *   2. the owner consumes; only what it leaves is copied to a buffer of the stream's own        tell_readable
+ *   3. its writes gather in the out queue; one sendmsg() at the end of the turn takes them      flush_output
+ *   4. stream_close(): what is pending is sent, our side is ended, the peer's rest is dropped   half_close
  *   5. finish(): everything stops; uv's close callback brings `closed`
  *
- * We watch the descriptor with uv_poll and make the calls ourselves instead of using uv_tcp: input then stays in the kernel
- * while the owner pauses, output needs no request of its own, MSG_NOSIGNAL and shutdown() are ours to choose, and the
- * handle is a third smaller. Changing what is watched costs two system calls, so a pause only takes effect in the kernel when
- * input comes during it.
+ * We watch the descriptor with uv_poll and make the calls ourselves instead of using uv_tcp: input then stays
+ * in the kernel while the owner pauses, output needs no request of its own, MSG_NOSIGNAL and shutdown() are
+ * ours to choose, and the handle is a third smaller. Changing what is watched costs two system calls, so a
+ * pause only takes effect in the kernel when input comes during it.
  *
- * Fails by: an error of recv/sendmsg, an output that nobody takes (TCP_STALL_US), a close that takes too long: all go
- * through finish() with the error for `closed`.
+ * Fails by: an error of recv/sendmsg, an output that nobody takes (TCP_STALL_US), a close that takes too
+ * long: all go through finish() with the error for `closed`.
  */
 #include "io/tcp_priv.h"
 
@@ -38,17 +38,17 @@ struct tcp_stream {
 	struct stream s;
 	uv_poll_t poll;
 	int fd;
-	int err;             /* for `closed` */
-	uint8_t phase;       /* enum tcp_phase */
-	uint8_t watched;     /* UV_READABLE | UV_WRITABLE as given to uv_poll_start */
-	uint8_t due;         /* events that event_task brings */
+	int err;         /* for `closed` */
+	uint8_t phase;   /* enum tcp_phase */
+	uint8_t watched; /* UV_READABLE | UV_WRITABLE as given to uv_poll_start */
+	uint8_t due;     /* events that event_task brings */
 	struct input_gate gate;
-	bool shared;         /* `unread` is in the loop's read buffer: only while telling */
-	bool blocked;        /* the kernel takes no more output for now */
-	bool over_high;      /* `writable` is owed */
-	uint32_t discarded;  /* octets thrown away while lingering */
+	bool shared;        /* `unread` is in the loop's read buffer: only while telling */
+	bool blocked;       /* the kernel takes no more output for now */
+	bool over_high;     /* `writable` is owed */
+	uint32_t discarded; /* octets thrown away while lingering */
 	uint32_t kept_cap;
-	char *kept;          /* unread octets between two callbacks; NULL when there are none */
+	char *kept; /* unread octets between two callbacks; NULL when there are none */
 	struct span unread;
 	struct out_queue out;
 	struct timer deadline; /* the owner's */
@@ -61,7 +61,7 @@ static struct tcp_stream *tcp_of(const struct stream *s)
 	return container_of(s, struct tcp_stream, s);
 }
 
-/* ---- watching ------------------------------------------------------------------------------------------------- */
+/* ---- watching ------------------------------------------------------------------------------------------ */
 
 static void finish(struct tcp_stream *ts, int err);
 static void on_poll(uv_poll_t *h, int status, int events);
@@ -92,7 +92,7 @@ static void watch_what_matters(struct tcp_stream *ts)
 	watch(ts, events);
 }
 
-/* ---- input ---------------------------------------------------------------------------------------------------- */
+/* ---- input --------------------------------------------------------------------------------------------- */
 
 /* What the owner left moves out of the shared buffer; nothing left, nothing held. */
 static void keep_unread(struct tcp_stream *ts)
@@ -137,7 +137,7 @@ static void remind_owner(struct tcp_stream *ts)
 static void tell_readable(struct tcp_stream *ts)
 {
 	ts->due &= (uint8_t)~DUE_READABLE;
-	input_gate_enter(&ts->gate);
+	input_gate_enter(&ts->gate, loop_turns(ts->s.loop));
 	if (ts->s.events->readable)
 		ts->s.events->readable(&ts->s, ts->s.owner);
 	input_gate_leave(&ts->gate);
@@ -171,7 +171,8 @@ static void read_input(struct tcp_stream *ts)
 	tell_readable(ts);
 }
 
-/* The reply is out and our side is ended; input is read only so that the kernel need not reset the connection for it. */
+/* The reply is out and our side is ended; input is read only so that the kernel need not reset the connection
+ * for it. */
 static void discard_input(struct tcp_stream *ts)
 {
 	const ssize_t n = recv(ts->fd, loop_read_buf(ts->s.loop), LOOP_READ_MAX, 0);
@@ -211,14 +212,14 @@ static void tcp_want_input(struct stream *s, bool want)
 {
 	struct tcp_stream *ts = tcp_of(s);
 
-	input_gate_set(&ts->gate, want);
+	input_gate_set(&ts->gate, want, loop_turns(s->loop));
 	if (!want || ts->phase != TCP_OPEN || ts->gate.telling)
 		return; /* tell_readable() looks at it when the owner returns */
 	remind_owner(ts);
 	watch_what_matters(ts);
 }
 
-/* ---- output --------------------------------------------------------------------------------------------------- */
+/* ---- output -------------------------------------------------------------------------------------------- */
 
 static void half_close(struct tcp_stream *ts)
 {
@@ -342,9 +343,10 @@ static size_t tcp_pending(const struct stream *s)
 	return tcp_of(s)->out.pending_bytes;
 }
 
-/* ---- events --------------------------------------------------------------------------------------------------- */
+/* ---- events -------------------------------------------------------------------------------------------- */
 
-/* An error of the descriptor while nobody reads or writes: recv() is not asked, because there may be input before it. */
+/* An error of the descriptor while nobody reads or writes: recv() is not asked, because there may be input
+ * before it. */
 static void check_error(struct tcp_stream *ts)
 {
 	int err = 0;
@@ -393,7 +395,7 @@ static void run_events(struct task *t)
 		if (ts->gate.want)
 			tell_readable(ts);
 		else
-			ts->gate.owed = true;
+			ts->gate.due = true;
 	}
 	if (ts->phase == TCP_OPEN)
 		watch_what_matters(ts);
@@ -424,7 +426,7 @@ static void tcp_set_deadline(struct stream *s, int64_t in_us)
 		timer_unset(s->loop, &ts->deadline);
 }
 
-/* ---- end ------------------------------------------------------------------------------------------------------ */
+/* ---- end ----------------------------------------------------------------------------------------------- */
 
 static void tcp_free(struct stream *s)
 {

@@ -35,7 +35,8 @@ struct thread *thread_start(const char *name, void (*run)(void *arg), void *arg)
 	t->run = run;
 	t->arg = arg;
 	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before); /* the mask is inherited: no signal can come in between */
+	/* The thread inherits the mask: no signal can come in between. */
+	pthread_sigmask(SIG_SETMASK, &all, &before);
 	require(pthread_create(&t->id, NULL, thread_main, t) == 0);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	return t;

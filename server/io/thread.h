@@ -1,4 +1,4 @@
-/* io/thread.h - a plain thread with a name, joined by its owner: the spool's committer, the log's writer, a pool's workers.
+/* io/thread.h - a plain thread with a name, joined by its owner: the spool's committer, a pool's workers.
  *
  * Signals are blocked in it: they are for the main thread.  Tests: tests/unit/io/test_work.c
  */

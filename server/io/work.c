@@ -4,8 +4,8 @@
  *   2. a thread takes it, runs it without the lock, and posts its letter              (pool)
  *   3. the letter completes the op, whose done() runs at the end of that turn         (loop)
  *
- * Cancelled or late in the queue: it is taken out and completes at once. Cancelled or late while it runs: nothing can stop it,
- * so the op waits for step 3 and reports the reason instead of the result.
+ * Cancelled or late in the queue: it is taken out and completes at once. Cancelled or late while it runs:
+ * nothing can stop it, so the op waits for step 3 and reports the reason instead of the result.
  */
 #include "io/work.h"
 
@@ -124,7 +124,8 @@ void work_init(struct work *w, int (*run)(struct work *w), void (*done)(struct o
 	list_init(&w->link_);
 }
 
-int work_start(struct work *w, struct work_pool *p, struct scope *scope, const char *what, int64_t deadline_us)
+int work_start(struct work *w, struct work_pool *p, struct scope *scope, const char *what,
+	       int64_t deadline_us)
 {
 	pthread_mutex_lock(&p->lock);
 	int err = p->waiting >= p->waiting_max ? -ERR_BUSY : 0;

@@ -1,5 +1,5 @@
-/* The PROXY header's parser: what it consumes lies within the input, what is a header stays one whatever follows, a beginning of
- * one asks for more, and errors leave the result alone. */
+/* The PROXY header's parser: what it consumes lies within the input, what is a header stays one whatever
+ * follows, a beginning of one asks for more, and errors leave the result alone. */
 #include <stdint.h>
 #include <stdlib.h>
 
@@ -23,7 +23,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	require(n > 0 && (size_t)n <= size && n <= PROXY_HEADER_V2_MAX);
 	require(!h.known || (h.source.addr.len && h.destination.addr.len));
 	require(proxy_header_parse(span_first(in, (size_t)n), &again) == n);
-	require(again.known == h.known && ip_eq(&again.source.addr, &h.source.addr) && again.source.port == h.source.port);
+	require(again.known == h.known && ip_eq(&again.source.addr, &h.source.addr) &&
+		again.source.port == h.source.port);
 	require(proxy_header_parse(span_first(in, (size_t)n - 1), &again) == -ERR_AGAIN);
 	return 0;
 }

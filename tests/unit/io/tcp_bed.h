@@ -16,13 +16,13 @@ struct bed {
 	struct ip_endpoint at;
 	struct stream *s;
 	int peer_fd;
-	struct buf got;       /* what our stream consumed */
+	struct buf got; /* what our stream consumed */
 	unsigned readable, writable, deadline, closed;
-	int err;              /* as `closed` said */
+	int err; /* as `closed` said */
 	/* what the callbacks do */
-	bool leave;           /* consumes nothing */
-	bool echo, ask;       /* ask: want_input(true) at the end of `readable` */
-	size_t consume_max;   /* 0: all */
+	bool leave;         /* consumes nothing */
+	bool echo, ask;     /* ask: want_input(true) at the end of `readable` */
+	size_t consume_max; /* 0: all */
 	enum { NEVER, ON_READABLE, ON_WRITABLE, ON_DEADLINE } close_when;
 	bool close_gracefully;
 	unsigned released;
@@ -174,7 +174,8 @@ static inline void peer_reset(struct bed *b)
 	b->peer_fd = -1;
 }
 
-/* Reads until @n octets, the end (*end_r = 0), an error (*end_r = errno) or half a second without anything (*end_r = EAGAIN). */
+/* Reads until @n octets, the end (*end_r = 0), an error (*end_r = errno) or half a second without anything
+ * (*end_r = EAGAIN). */
 static inline size_t peer_read(struct bed *b, char *to, size_t n, int *end_r)
 {
 	size_t have = 0;

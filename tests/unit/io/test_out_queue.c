@@ -118,5 +118,5 @@ static void empty_parts_are_dropped_with_their_neighbours(void)
 	out_pool_deinit(&pool);
 }
 
-TEST_MAIN(TEST(what_goes_in_comes_out_in_order), TEST(small_writes_share_a_segment), TEST(pool_keeps_a_bounded_number),
-	  TEST(empty_parts_are_dropped_with_their_neighbours))
+TEST_MAIN(TEST(what_goes_in_comes_out_in_order), TEST(small_writes_share_a_segment),
+	  TEST(pool_keeps_a_bounded_number), TEST(empty_parts_are_dropped_with_their_neighbours))

@@ -86,7 +86,8 @@ static void it_may_be_freed_and_stopped_from_inside(void)
 	}
 }
 
-/* A datagram nobody took comes back as an error of the descriptor: the library must hear of it and of what comes after. */
+/* A datagram nobody took comes back as an error of the descriptor: the library must hear of it and of what
+ * comes after. */
 static void error_of_the_descriptor_is_readiness(void)
 {
 	struct loop *l = loop_new();

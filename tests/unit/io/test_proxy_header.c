@@ -11,7 +11,8 @@ static void check_endpoint(const char *addr, unsigned port, const struct ip_endp
 	CHECK_INT(port, e->port);
 }
 
-static void check_known(struct span in, int want, const char *from, unsigned from_port, const char *to, unsigned to_port)
+static void check_known(struct span in, int want, const char *from, unsigned from_port, const char *to,
+			unsigned to_port)
 {
 	struct proxy_header h = { 0 };
 
@@ -43,9 +44,12 @@ static void check_error(int want, struct span in)
 
 static void version_1(void)
 {
-	check_known(SPAN("PROXY TCP4 192.0.2.7 198.51.100.25 49152 25\r\nEHLO"), 45, "192.0.2.7", 49152, "198.51.100.25", 25);
-	check_known(SPAN("PROXY TCP6 2001:db8::7 2001:db8::25 65535 0\r\n"), 45, "2001:db8::7", 65535, "2001:db8::25", 0);
-	check_known(SPAN("PROXY TCP6 ::ffff:192.0.2.7 2001:db8::25 1 25\r\n"), 47, "192.0.2.7", 1, "2001:db8::25", 25);
+	check_known(SPAN("PROXY TCP4 192.0.2.7 198.51.100.25 49152 25\r\nEHLO"), 45, "192.0.2.7", 49152,
+		    "198.51.100.25", 25);
+	check_known(SPAN("PROXY TCP6 2001:db8::7 2001:db8::25 65535 0\r\n"), 45, "2001:db8::7", 65535,
+		    "2001:db8::25", 0);
+	check_known(SPAN("PROXY TCP6 ::ffff:192.0.2.7 2001:db8::25 1 25\r\n"), 47, "192.0.2.7", 1,
+		    "2001:db8::25", 25);
 	check_unknown(SPAN("PROXY UNKNOWN\r\n"), 15);
 	check_unknown(SPAN("PROXY UNKNOWN ffff:f...f:ffff whatever 1\r\n"), 42);
 }
@@ -93,7 +97,8 @@ static void version_1_errors(void)
 static void version_2(void)
 {
 	static const char tcp4[] = V2 "\x21\x11\0\x0c\xc0\0\2\7\xc6\x33\x64\x19\xc0\0\0\x19";
-	static const char tcp4_tlv[] = V2 "\x21\x11\0\x13\xc0\0\2\7\xc6\x33\x64\x19\xc0\0\0\x19\x04\0\4abcdEHLO";
+	static const char tcp4_tlv[] =
+		V2 "\x21\x11\0\x13\xc0\0\2\7\xc6\x33\x64\x19\xc0\0\0\x19\x04\0\4abcdEHLO";
 	static const char tcp6[] = V2 "\x21\x21\0\x24"
 				      "\x20\1\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\7"
 				      "\0\0\0\0\0\0\0\0\0\0\xff\xff\xc6\x33\x64\x19\0\1\2\3";
@@ -111,14 +116,15 @@ static void version_2(void)
 
 static void version_2_errors(void)
 {
-	check_error(-ERR_SYNTAX, SPAN(V2 "\x11\x11\0\0"));     /* version 1 in binary */
-	check_error(-ERR_SYNTAX, SPAN(V2 "\x22\x11\0\0"));     /* no such command */
-	check_error(-ERR_SYNTAX, SPAN(V2 "\x21\x11\0\x0b" "\xc0\0\2\7\xc6\x33\x64\x19\xc0\0\0")); /* too short */
+	check_error(-ERR_SYNTAX, SPAN(V2 "\x11\x11\0\0")); /* version 1 in binary */
+	check_error(-ERR_SYNTAX, SPAN(V2 "\x22\x11\0\0")); /* no such command */
+	check_error(-ERR_SYNTAX, SPAN(V2 "\x21\x11\0\x0b"
+					 "\xc0\0\2\7\xc6\x33\x64\x19\xc0\0\0")); /* too short */
 	check_error(-ERR_SYNTAX, SPAN(V2 "\x21\x21\0\x0c\xc0\0\2\7\xc6\x33\x64\x19\xc0\0\0\x19"));
 	check_error(-ERR_UNSUPPORTED, SPAN(V2 "\x21\x12\0\x0c\xc0\0\2\7\xc6\x33\x64\x19\xc0\0\0\x19"));
 	check_error(-ERR_UNSUPPORTED, SPAN(V2 "\x21\x31\0\0"));
 	check_error(-ERR_UNSUPPORTED, SPAN(V2 "\x21\x41\0\0"));
-	check_error(-ERR_AGAIN, SPAN(V2 "\x21\x11\x10\x00"));  /* 4096: allowed */
+	check_error(-ERR_AGAIN, SPAN(V2 "\x21\x11\x10\x00")); /* 4096: allowed */
 	check_error(-ERR_TOOBIG, SPAN(V2 "\x21\x11\x10\x01"));
 }
 

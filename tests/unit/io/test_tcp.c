@@ -22,7 +22,7 @@ static unsigned open_fds(void)
 	return n;
 }
 
-/* ---- listening ------------------------------------------------------------------------------------------------ */
+/* ---- listening ----------------------------------------------------------------------------------------- */
 
 /* A listener that counts and keeps up to KEEP streams. */
 enum { KEEP = 1200 };
@@ -204,7 +204,8 @@ static void burst_is_accepted_in_portions(void)
 	close_all(fds, 100);
 }
 
-/* Out of descriptors: no spinning, the backlog waits, then the oldest is shed, and all is well when there are some again. */
+/* Out of descriptors: no spinning, the backlog waits, then the oldest is shed, and all is well when there are
+ * some again. */
 static void running_out_of_descriptors_is_survived(void)
 {
 	struct house h;
@@ -241,7 +242,7 @@ static void running_out_of_descriptors_is_survived(void)
 	close_all(fds, 4);
 }
 
-/* ---- connecting ----------------------------------------------------------------------------------------------- */
+/* ---- connecting ---------------------------------------------------------------------------------------- */
 
 struct caller {
 	struct tcp_connect c;
@@ -450,7 +451,7 @@ static void cancel_in_the_turn_of_the_start(void)
 	loop_free(&h.loop);
 }
 
-/* ---- many ----------------------------------------------------------------------------------------------------- */
+/* ---- many ---------------------------------------------------------------------------------------------- */
 
 static void thousand_connections_at_once(void)
 {
@@ -500,8 +501,9 @@ static void thousand_connections_at_once(void)
 }
 
 TEST_MAIN(TEST(descriptor_is_set_up), TEST(each_family_is_bound_by_its_own_address),
-	  TEST(what_cannot_be_bound_is_explained), TEST(accepted_streams_send_at_once), TEST(accepting_can_be_paused),
-	  TEST(listener_may_be_closed_while_it_accepts), TEST(burst_is_accepted_in_portions),
-	  TEST(running_out_of_descriptors_is_survived), TEST(connection_is_made), TEST(refusal_is_reported),
-	  TEST(source_that_is_not_ours_is_reported), TEST(silence_ends_at_the_deadline_a_cancel_or_the_scope),
-	  TEST(cancel_in_the_turn_of_the_start), TEST(thousand_connections_at_once))
+	  TEST(what_cannot_be_bound_is_explained), TEST(accepted_streams_send_at_once),
+	  TEST(accepting_can_be_paused), TEST(listener_may_be_closed_while_it_accepts),
+	  TEST(burst_is_accepted_in_portions), TEST(running_out_of_descriptors_is_survived),
+	  TEST(connection_is_made), TEST(refusal_is_reported), TEST(source_that_is_not_ours_is_reported),
+	  TEST(silence_ends_at_the_deadline_a_cancel_or_the_scope), TEST(cancel_in_the_turn_of_the_start),
+	  TEST(thousand_connections_at_once))

@@ -1,3 +1,4 @@
+#include "base/check.h"
 #include "tcp_bed.h"
 
 static char big[1024 * 1024]; /* a pattern that shows a gap or a repetition */
@@ -15,7 +16,7 @@ static void count_release(void *arg)
 	b->released++;
 }
 
-/* ---- input ---------------------------------------------------------------------------------------------------- */
+/* ---- input --------------------------------------------------------------------------------------------- */
 
 static void octets_come_and_go(void)
 {
@@ -90,6 +91,61 @@ static void pause_stops_the_calls_and_leaves_the_octets_in_the_kernel(void)
 	UNTIL(b.loop, b.readable);
 	CHECK_SPAN("later", buf_span(&b.got));
 	bed_end(&b);
+}
+
+/* A session that was busy when the octets came, and never said that it does not want them. */
+static void octets_left_are_told_again_when_asked_for_later(void)
+{
+	struct bed b;
+
+	bed_open(&b);
+	b.leave = true;
+	peer_send(&b, SPAN("abcdef"));
+	UNTIL(b.loop, b.readable);
+	spin(b.loop, 5);
+	CHECK_INT(1, b.readable);
+	b.leave = false;
+	stream_want_input(b.s, true);
+	UNTIL(b.loop, b.readable == 2);
+	CHECK_SPAN("abcdef", buf_span(&b.got));
+	bed_end(&b);
+}
+
+/* The owner does its work in a task of its own, and asks for more each time. */
+struct deferred {
+	struct bed b;
+	struct task t;
+};
+
+static void deferred_run(struct task *t)
+{
+	struct deferred *d = container_of(t, struct deferred, t);
+
+	stream_want_input(d->b.s, false);
+	stream_want_input(d->b.s, true);
+}
+
+static void deferred_readable(struct stream *s, void *owner)
+{
+	struct deferred *d = owner;
+
+	d->b.readable++;
+	task_schedule(s->loop, &d->t);
+}
+
+static void asking_from_a_task_does_not_spin(void)
+{
+	static const struct stream_events deferred = { .readable = deferred_readable, .closed = bed_closed };
+	struct deferred d;
+
+	bed_open(&d.b);
+	task_init(&d.t, deferred_run);
+	stream_set_owner(d.b.s, &deferred, &d);
+	peer_send(&d.b, SPAN("half a line"));
+	UNTIL(d.b.loop, d.b.readable);
+	spin(d.b.loop, 20);
+	CHECK_INT(1, d.b.readable);
+	bed_end(&d.b);
 }
 
 static void octets_left_before_a_pause_are_told_after_it(void)
@@ -232,7 +288,7 @@ static void idle_stream_is_small(void)
 	bed_end(&b);
 }
 
-/* ---- output --------------------------------------------------------------------------------------------------- */
+/* ---- output -------------------------------------------------------------------------------------------- */
 
 static void copies_and_references_keep_their_order(void)
 {
@@ -260,6 +316,34 @@ static void copies_and_references_keep_their_order(void)
 	buf_free(&want);
 	bed_end(&b);
 	CHECK_INT(51, b.released);
+}
+
+static void release_writes_more(void *arg)
+{
+	struct bed *b = arg;
+
+	b->released++;
+	CHECK_INT(0, stream_write(b->s, SPAN("+")));
+	stream_flush(b->s);
+}
+
+/* What a `release` writes comes behind, and what was sent with its reference is not sent again. */
+static void release_may_write_and_flush(void)
+{
+	struct bed b;
+	char answer[16];
+	int end;
+
+	bed_open(&b);
+	CHECK_INT(0, stream_write_ref(b.s, SPAN("one"), release_writes_more, &b));
+	CHECK_INT(0, stream_write(b.s, SPAN("two")));
+	CHECK_INT(0, stream_write_ref(b.s, SPAN("six"), release_writes_more, &b));
+	stream_flush(b.s);
+	CHECK_INT(11, peer_read(&b, answer, 11, &end));
+	CHECK_SPAN("onetwosix++", span_make(answer, 11));
+	CHECK_INT(2, b.released);
+	CHECK_INT(0, stream_pending(b.s));
+	bed_end(&b);
 }
 
 static void flush_sends_at_once(void)
@@ -328,7 +412,8 @@ static void too_much_is_refused_before_it_is_taken(void)
 	bed_open(&b);
 	CHECK_INT(-ERR_TOOBIG, stream_write(b.s, span_make(more, sizeof more)));
 	CHECK_INT(0, stream_pending(b.s));
-	CHECK_INT(0, stream_write_ref(b.s, span_make(more, sizeof more), count_release, &b)); /* costs us nothing */
+	/* A reference costs us nothing. */
+	CHECK_INT(0, stream_write_ref(b.s, span_make(more, sizeof more), count_release, &b));
 	CHECK_INT(-ERR_TOOBIG, stream_write_ref(b.s, SPAN("x"), count_release, &b));
 	CHECK_INT(-ERR_TOOBIG, stream_write(b.s, SPAN("x")));
 	bed_end(&b);
@@ -373,7 +458,7 @@ static void peer_that_reads_slowly_is_not_dropped(void)
 	CHECK_INT(0, b.err);
 }
 
-/* ---- closing -------------------------------------------------------------------------------------------------- */
+/* ---- closing ------------------------------------------------------------------------------------------- */
 
 static void closed_comes_later_and_writes_are_refused(void)
 {
@@ -646,6 +731,8 @@ int main(int argc, char **argv)
 		TEST(half_a_line_waits_without_calls),
 		TEST(owner_that_takes_a_part_and_asks_is_called_for_the_rest),
 		TEST(pause_stops_the_calls_and_leaves_the_octets_in_the_kernel),
+		TEST(octets_left_are_told_again_when_asked_for_later),
+		TEST(asking_from_a_task_does_not_spin),
 		TEST(octets_left_before_a_pause_are_told_after_it),
 		TEST(what_is_left_unread_is_bounded),
 		TEST(end_of_input_comes_with_what_is_unread),
@@ -653,6 +740,7 @@ int main(int argc, char **argv)
 		TEST(stream_can_be_handed_over_with_its_unread_octets),
 		TEST(idle_stream_is_small),
 		TEST(copies_and_references_keep_their_order),
+		TEST(release_may_write_and_flush),
 		TEST(flush_sends_at_once),
 		TEST(slow_reader_gets_all_and_the_writer_is_told),
 		TEST(too_much_is_refused_before_it_is_taken),

@@ -311,7 +311,7 @@ static void thread_is_joined_by_its_owner(void)
 	pthread_cond_destroy(&g.changed);
 }
 
-TEST_MAIN(TEST(job_runs_elsewhere_and_is_done_here), TEST(queued_job_can_be_cancelled), TEST(running_job_is_let_run),
-	  TEST(deadline_is_reported_when_the_job_has_returned), TEST(full_queue_refuses),
-	  TEST(scope_waits_for_what_runs_and_drops_the_rest), TEST(many_jobs_on_several_threads),
-	  TEST(thread_is_joined_by_its_owner))
+TEST_MAIN(TEST(job_runs_elsewhere_and_is_done_here), TEST(queued_job_can_be_cancelled),
+	  TEST(running_job_is_let_run), TEST(deadline_is_reported_when_the_job_has_returned),
+	  TEST(full_queue_refuses), TEST(scope_waits_for_what_runs_and_drops_the_rest),
+	  TEST(many_jobs_on_several_threads), TEST(thread_is_joined_by_its_owner))
