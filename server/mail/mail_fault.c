@@ -23,8 +23,8 @@ const char *mail_fault_single_name(unsigned i)
 
 const char *mail_fault_text(unsigned faults)
 {
-#define X(name, bit, text)              \
-	if (faults & MAIL_FAULT_##name) \
+#define X(name, bit, text)                                                                                   \
+	if (faults & MAIL_FAULT_##name)                                                                      \
 		return text;
 	MAIL_FAULT_MAP(X)
 #undef X

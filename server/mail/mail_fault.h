@@ -16,17 +16,17 @@
 #include "base/span.h"
 #include "mail/mail_head.h"
 
-#define MAIL_FAULT_MAP(X)                                          \
-	X(NO_DATE, 0, "no Date")                                   \
-	X(NO_FROM, 1, "no From")                                   \
-	X(NO_MESSAGE_ID, 2, "no Message-ID")                       \
-	X(NO_SENDER, 3, "several addresses in From and no Sender") \
-	X(NO_RECIPIENT, 4, "no To, Cc or Bcc")                     \
-	X(BAD_DATE, 5, "Date is not a date")                       \
-	X(BAD_FROM, 6, "From is not a list of addresses")          \
-	X(BAD_SENDER, 7, "Sender is not one address")              \
-	X(BAD_MESSAGE_ID, 8, "Message-ID is not an identifier")    \
-	X(FROM_NO_DOMAIN, 9, "an address in From has no domain")   \
+#define MAIL_FAULT_MAP(X)                                                                                    \
+	X(NO_DATE, 0, "no Date")                                                                             \
+	X(NO_FROM, 1, "no From")                                                                             \
+	X(NO_MESSAGE_ID, 2, "no Message-ID")                                                                 \
+	X(NO_SENDER, 3, "several addresses in From and no Sender")                                           \
+	X(NO_RECIPIENT, 4, "no To, Cc or Bcc")                                                               \
+	X(BAD_DATE, 5, "Date is not a date")                                                                 \
+	X(BAD_FROM, 6, "From is not a list of addresses")                                                    \
+	X(BAD_SENDER, 7, "Sender is not one address")                                                        \
+	X(BAD_MESSAGE_ID, 8, "Message-ID is not an identifier")                                              \
+	X(FROM_NO_DOMAIN, 9, "an address in From has no domain")                                             \
 	X(DUPLICATE, 10, "a field more than once that may be there once")
 
 enum mail_fault {
@@ -36,23 +36,23 @@ enum mail_fault {
 };
 
 /* Fields that may be there once. */
-#define MAIL_SINGLE_FIELD_MAP(X)       \
-	X("Date")                      \
-	X("From")                      \
-	X("Sender")                    \
-	X("Reply-To")                  \
-	X("To")                        \
-	X("Cc")                        \
-	X("Bcc")                       \
-	X("Message-ID")                \
-	X("In-Reply-To")               \
-	X("References")                \
-	X("Subject")                   \
-	X("MIME-Version")              \
-	X("Content-Type")              \
-	X("Content-Transfer-Encoding") \
-	X("Content-ID")                \
-	X("Content-Description")       \
+#define MAIL_SINGLE_FIELD_MAP(X)                                                                             \
+	X("Date")                                                                                            \
+	X("From")                                                                                            \
+	X("Sender")                                                                                          \
+	X("Reply-To")                                                                                        \
+	X("To")                                                                                              \
+	X("Cc")                                                                                              \
+	X("Bcc")                                                                                             \
+	X("Message-ID")                                                                                      \
+	X("In-Reply-To")                                                                                     \
+	X("References")                                                                                      \
+	X("Subject")                                                                                         \
+	X("MIME-Version")                                                                                    \
+	X("Content-Type")                                                                                    \
+	X("Content-Transfer-Encoding")                                                                       \
+	X("Content-ID")                                                                                      \
+	X("Content-Description")                                                                             \
 	X("Content-Disposition")
 
 struct mail_faults {

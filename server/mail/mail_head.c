@@ -165,8 +165,8 @@ int mail_head_parse(struct arena *a, struct span in, size_t octets_max, struct m
 
 const char *mail_head_oddity_text(unsigned oddities)
 {
-#define X(name, bit, text)               \
-	if (oddities & MAIL_HEAD_##name) \
+#define X(name, bit, text)                                                                                   \
+	if (oddities & MAIL_HEAD_##name)                                                                     \
 		return text;
 	MAIL_HEAD_ODDITY_MAP(X)
 #undef X
@@ -200,7 +200,7 @@ size_t mail_head_count(const struct mail_head *h, struct span name)
 {
 	size_t n = 0;
 
-	list_for_each (it, &h->fields)
+	list_for_each(it, &h->fields)
 		n += span_ieq(field_at(it)->name, name);
 	return n;
 }
@@ -362,7 +362,7 @@ size_t mail_head_remove_all(struct mail_head *h, struct span name)
 {
 	size_t n = 0;
 
-	list_for_each_safe (it, &h->fields) {
+	list_for_each_safe(it, &h->fields) {
 		if (!span_ieq(field_at(it)->name, name))
 			continue;
 		mail_head_remove(h, field_at(it));
@@ -400,7 +400,7 @@ bool mail_field_copy(struct buf *out, const struct mail_field *f)
 
 int mail_head_write(const struct mail_head *h, struct buf *out)
 {
-	list_for_each (it, &h->fields)
+	list_for_each(it, &h->fields)
 		mail_field_copy(out, field_at(it));
 	return buf_add_str(out, "\r\n") ? 0 : -ERR_TOOBIG;
 }

@@ -32,14 +32,14 @@
 enum { MAIL_HEAD_FIELDS_MAX = 2000, MAIL_FIELD_OCTETS_MAX = 64 * 1024 /* of one new field */ };
 
 /* What was seen while parsing. */
-#define MAIL_HEAD_ODDITY_MAP(X)                                \
-	X(BARE_LF, 0, "a line ends without CR")                \
-	X(BARE_CR, 1, "a CR without LF")                       \
-	X(NUL, 2, "a NUL octet")                               \
-	X(8BIT, 3, "octets above 127")                         \
-	X(LONG_LINE, 4, "a line over 998 octets")              \
-	X(NAME_SPACE, 5, "white space in front of a colon")    \
-	X(MBOX_LINE, 6, "an mbox line in front of the header") \
+#define MAIL_HEAD_ODDITY_MAP(X)                                                                              \
+	X(BARE_LF, 0, "a line ends without CR")                                                              \
+	X(BARE_CR, 1, "a CR without LF")                                                                     \
+	X(NUL, 2, "a NUL octet")                                                                             \
+	X(8BIT, 3, "octets above 127")                                                                       \
+	X(LONG_LINE, 4, "a line over 998 octets")                                                            \
+	X(NAME_SPACE, 5, "white space in front of a colon")                                                  \
+	X(MBOX_LINE, 6, "an mbox line in front of the header")                                               \
 	X(NO_BLANK, 7, "no blank line between header and body")
 
 enum mail_head_oddity {

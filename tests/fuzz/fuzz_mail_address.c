@@ -9,10 +9,10 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-#define CLAIM(x)                 \
-	do {                     \
-		if (!(x))        \
-			abort(); \
+#define CLAIM(x)                                                                                             \
+	do {                                                                                                 \
+		if (!(x))                                                                                    \
+			abort();                                                                             \
 	} while (0)
 
 static bool is_inside(struct span inner, struct span outer)

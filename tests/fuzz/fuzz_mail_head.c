@@ -11,10 +11,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 enum { OCTETS_MAX = 64 * 1024 };
 
-#define CLAIM(x)                 \
-	do {                     \
-		if (!(x))        \
-			abort(); \
+#define CLAIM(x)                                                                                             \
+	do {                                                                                                 \
+		if (!(x))                                                                                    \
+			abort();                                                                             \
 	} while (0)
 
 static void check_pieces(struct span in, size_t step, const struct mail_head *h, size_t octets)

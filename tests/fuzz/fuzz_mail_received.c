@@ -10,10 +10,10 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-#define CLAIM(x)                 \
-	do {                     \
-		if (!(x))        \
-			abort(); \
+#define CLAIM(x)                                                                                             \
+	do {                                                                                                 \
+		if (!(x))                                                                                    \
+			abort();                                                                             \
 	} while (0)
 
 /* Takes the next string of the input: they are separated by 0xff, which is in no UTF-8 text. */

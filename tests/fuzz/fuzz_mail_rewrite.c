@@ -10,10 +10,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 enum { OCTETS_MAX = 64 * 1024 };
 
-#define CLAIM(x)                 \
-	do {                     \
-		if (!(x))        \
-			abort(); \
+#define CLAIM(x)                                                                                             \
+	do {                                                                                                 \
+		if (!(x))                                                                                    \
+			abort();                                                                             \
 	} while (0)
 
 /* Anything goes as a template; what is accepted gives addresses that fit an envelope, and recognises them. */

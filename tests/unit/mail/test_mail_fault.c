@@ -3,7 +3,7 @@
 #include "base/err.h"
 #include "test.h"
 
-#define GOOD \
+#define GOOD                                                                                                 \
 	"Date: Thu, 21 Nov 2024 07:15:00 +0000\r\nFrom: a@b.org\r\nTo: c@d.org\r\nMessage-ID: <1@b.org>\r\n"
 
 static struct mail_head *parse(struct arena *a, const char *text)
