@@ -78,7 +78,8 @@ return {
   -- outbound
   { "deliveries_total", "counter", "attempts that ended", label = "status" },
   { "deliveries_route_total", "counter", "recipients that were delivered", label = "route" },
-  { "delivery_seconds", "histogram", "from the arrival of a message to its delivery", unit = "us", bounds = decades(10 * ms, 100000 * s) },
+  { "delivery_seconds", "histogram", "from the arrival of a message to its delivery", unit = "us",
+    bounds = decades(10 * ms, 100000 * s) },
   { "delivered_bytes_total", "counter", "octets that were sent to next hops" },
   { "outbound_connections_total", "counter", "connections to next hops that were opened" },
   { "outbound_connections_failed_total", "counter", "connections to next hops that failed", label = "error" },

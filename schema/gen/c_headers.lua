@@ -162,7 +162,9 @@ local function metrics()
     local name, kind, doc = m[1], m[2], m[3]
     if not METRIC_KINDS[kind] then fail(file, "%s: unknown kind %s", name, tostring(kind)) end
     if type(doc) ~= "string" then fail(file, "%s has no doc", name) end
-    if (kind == "counter") ~= (name:match("_total$") ~= nil) then fail(file, "%s: counters, and only they, end in _total", name) end
+    if (kind == "counter") ~= (name:match("_total$") ~= nil) then
+      fail(file, "%s: counters, and only they, end in _total", name)
+    end
     if m.unit and m.unit ~= "us" then fail(file, "%s: unknown unit %s", name, m.unit) end
     if m.unit and not (name:match("_seconds$") or name:match("_seconds_total$")) then
       fail(file, "%s is published in seconds and must say so", name)
@@ -187,7 +189,7 @@ local function metrics()
   write("metrics.h", file, {
     enum("metric", "METRIC", column(t, 1)),
     "enum { METRIC_HISTOGRAMS = " .. histograms .. " };\n",
-    "/* X(NAME, published name, KIND, UNIT, label or NULL, doc, number among the histograms or -1, number of bounds, bounds ...) */\n"
+    "/* X(NAME, published name, KIND, UNIT, label or NULL, doc, index in the shard or -1, number of bounds, bounds ...) */\n"
       .. x_macro("METRIC_MAP", lines),
   })
 end
