@@ -148,6 +148,7 @@ void out_queue_sent(struct out_queue *q, struct out_pool *pool, size_t n)
 	q->pending_bytes -= n;
 	struct out_seg *done = detach_sent(q, &n);
 	if (n > 0) {
+		require(q->first);
 		q->first->p += n;
 		q->first->n -= n;
 	}

@@ -1,5 +1,7 @@
 #include "io/proxy_header.h"
 
+#include "base/check.h"
+
 enum { V2_FIXED = 16, V2_LOCAL = 0x20, V2_PROXY = 0x21 };
 
 static const struct span v1_start = SPAN_INIT("PROXY ");
@@ -63,6 +65,7 @@ static int v1_parse(struct span in, struct proxy_header *h_r)
 
 static unsigned u8_at(struct span in, size_t at)
 {
+	require(in.p && at < in.n);
 	return (unsigned char)in.p[at];
 }
 

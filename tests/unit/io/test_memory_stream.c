@@ -144,6 +144,31 @@ static void half_a_line_waits_without_calls(void)
 	bed_end(&b);
 }
 
+static void octets_sent_in_pieces_join_what_is_unread(void)
+{
+	struct bed b;
+	struct buf taken = BUF_INIT(100);
+
+	bed_open(&b);
+	b.consume_max = 3;
+	memory_stream_send(&b.peer, SPAN("abcde"));
+	turn(&b);
+	memory_stream_send(&b.peer, SPAN("fgh"));
+	CHECK_SPAN("defgh", stream_input(b.s));
+	turn(&b);
+	CHECK_SPAN("abcdef", buf_span(&b.got));
+	CHECK_SPAN("gh", stream_input(b.s));
+	CHECK_INT(0, stream_write(b.s, SPAN("one")));
+	turn(&b);
+	memory_stream_take_output(&b.peer, &taken);
+	CHECK_INT(0, stream_write(b.s, SPAN("two")));
+	turn(&b);
+	memory_stream_take_output(&b.peer, &taken);
+	CHECK_SPAN("onetwo", buf_span(&taken));
+	buf_free(&taken);
+	bed_end(&b);
+}
+
 static void pause_and_end_of_input(void)
 {
 	struct bed b;
@@ -267,6 +292,11 @@ static void deadline_comes_once(void)
 	turn(&b);
 	CHECK_INT(1, b.deadline);
 	CHECK_INT(0, b.closed);
+	stream_set_deadline(b.s, 300 * 1000000);
+	stream_set_deadline(b.s, 0);
+	loop_clock_advance(b.l, 300 * 1000000);
+	turn(&b);
+	CHECK_INT(1, b.deadline);
 	bed_end(&b);
 }
 
@@ -296,7 +326,8 @@ static void peer_may_answer_from_react(void)
 	bed_end(&b);
 }
 
-TEST_MAIN(TEST(dialogue), TEST(half_a_line_waits_without_calls), TEST(pause_and_end_of_input),
+TEST_MAIN(TEST(dialogue), TEST(half_a_line_waits_without_calls),
+	  TEST(octets_sent_in_pieces_join_what_is_unread), TEST(pause_and_end_of_input),
 	  TEST(stalled_peer_makes_output_wait), TEST(graceful_close_sends_first_and_is_bounded),
 	  TEST(reset_and_a_peer_that_goes_first), TEST(close_within_readable), TEST(deadline_comes_once),
 	  TEST(peer_may_answer_from_react))
