@@ -46,7 +46,7 @@ static inline bool span_eq(struct span a, struct span b)
 static inline struct span span_skip(struct span s, size_t n)
 {
 	n = n < s.n ? n : s.n;
-	return (struct span){ s.p ? s.p + n : NULL, s.n - n };
+	return (struct span){ n ? s.p + n : s.p, s.n - n }; /* NULL + 0 is undefined */
 }
 
 static inline struct span span_first(struct span s, size_t n)

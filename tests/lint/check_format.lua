@@ -12,7 +12,8 @@ for _, file in ipairs(lint.files(root, "tests", "c", "h")) do files[#files + 1] 
 local quoted = {}
 for i, file in ipairs(files) do quoted[i] = lint.quoted(file) end
 local differ = {}
-for _, line in ipairs(lint.output(("cd %s && clang-format --dry-run %s 2>&1"):format(lint.quoted(root), table.concat(quoted, " ")))) do
+local command = ("cd %s && clang-format --dry-run %s 2>&1"):format(lint.quoted(root), table.concat(quoted, " "))
+for _, line in ipairs(lint.output(command)) do
   local file, no = line:match("^([^:]+):(%d+):%d+: warning:")
   if file and not differ[file] then
     differ[file] = true
