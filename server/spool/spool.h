@@ -86,6 +86,8 @@ int spool_write_begin(struct spool *s, uint64_t size_hint, struct spool_write **
  * message_max_bytes; -ERR_IO, -ERR_NOSPACE: abort it. */
 int spool_write_body(struct spool_write *w, struct span piece);
 void spool_write_on_room(struct spool_write *w, void (*room)(void *arg), void *arg);
+/* The queue id that the message has from its beginning: the trace field that goes into its head names it. */
+uint64_t spool_write_id(const struct spool_write *w);
 uint64_t spool_write_bytes(const struct spool_write *w);
 /* What was written so far, if it is in memory (small): lets the message hook see the body. {NULL,0} when large. */
 struct span spool_write_peek(const struct spool_write *w);

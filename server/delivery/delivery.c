@@ -1,0 +1,185 @@
+/* delivery.c - the queue's other half: routes for recipients, links for destinations. */
+#include "delivery/delivery_priv.h"
+
+#include <stdlib.h>
+
+#include "base/mem.h"
+
+struct delivery *delivery_new(const struct delivery_config *cfg, struct loop *loop, struct dns *dns, const struct hooks *hooks,
+			      struct logger *log, struct metric_shard *metrics)
+{
+	struct delivery *d = mem_alloc(sizeof *d);
+
+	d->cfg = *cfg;
+	d->loop = loop;
+	d->dns = dns;
+	d->hooks = *hooks;
+	d->log = log;
+	d->metrics = metrics;
+	list_init(&d->links);
+	scope_init(&d->notices, loop, NULL);
+	return d;
+}
+
+void delivery_attach(struct delivery *d, struct queue *queue, struct spool *spool)
+{
+	d->queue = queue;
+	d->spool = spool;
+}
+
+void delivery_configure(struct delivery *d, const struct delivery_config *cfg, const struct hooks *hooks)
+{
+	d->cfg = *cfg;
+	d->hooks = *hooks;
+}
+
+void delivery_free(struct delivery **d)
+{
+	if (!*d)
+		return;
+	require(list_empty(&(*d)->links));
+	free(*d);
+	*d = NULL;
+}
+
+static struct span next_hop_of(const struct route *r, struct span domain)
+{
+	return r->nhosts ? r->host[0].text : domain;
+}
+
+/* A policy's choice is a route's name, or a host; a name that is gone from the configuration falls back to the domain's. */
+static void find_route(void *arg, const struct envelope *env, const struct envelope_rcpt *rcpt, struct queue_route *route_r)
+{
+	const struct delivery *d = arg;
+	const struct route *r = rcpt->route.n ? route_by_name(d->cfg.routes, rcpt->route) : NULL;
+	struct span next_hop = { NULL, 0 };
+	struct route_host host;
+
+	(void)env;
+	if (!r)
+		r = route_find(d->cfg.routes, rcpt->domain);
+	if (rcpt->route.n && rcpt->route.p[0] == '[' && route_host_parse(rcpt->route, &host) == 0)
+		next_hop = rcpt->route;
+	*route_r = (struct queue_route){ .name = r->name,
+					 .next_hop = next_hop.n ? next_hop : next_hop_of(r, rcpt->domain),
+					 .config = r,
+					 .schedule = &r->schedule,
+					 .limits = r->limits };
+}
+
+static bool refresh_route(void *arg, const struct queue_dest *dest, struct queue_route *route_r)
+{
+	const struct delivery *d = arg;
+	const struct route *r = route_by_name(d->cfg.routes, dest->route);
+
+	if (!r)
+		return false;
+	*route_r = (struct queue_route){ .name = r->name, .next_hop = dest->next_hop, .config = r, .schedule = &r->schedule, .limits = r->limits };
+	return true;
+}
+
+static struct delivery_pool *pool_of(struct queue_dest *dest)
+{
+	if (!dest->pool) {
+		struct delivery_pool *p = mem_alloc(sizeof *p);
+		list_init(&p->idle);
+		dest->pool = p;
+	}
+	return dest->pool;
+}
+
+static void on_ready(void *arg, struct queue_dest *dest)
+{
+	struct delivery *d = arg;
+	struct list *idle = list_first(&pool_of(dest)->idle);
+	struct queue_work work;
+
+	if (d->stopping)
+		return;
+	if (idle) {
+		link_next_job(list_entry(idle, struct link, idle));
+		return;
+	}
+	if (d->nlinks >= d->cfg.links_max || !queue_open_connection(d->queue, dest))
+		return;
+	if (queue_take(d->queue, dest, &work))
+		link_start(d, dest, &work);
+	else
+		queue_close_connection(d->queue, dest);
+}
+
+static void on_wanted(void *arg, struct queue_dest *dest)
+{
+	struct list *idle = list_first(&pool_of(dest)->idle);
+
+	(void)arg;
+	if (idle)
+		link_close_idle(list_entry(idle, struct link, idle));
+}
+
+static void on_dest_gone(void *arg, struct queue_dest *dest)
+{
+	struct delivery *d = arg;
+
+	list_for_each_safe(it, &d->links) {
+		struct link *l = list_entry(it, struct link, all);
+		if (l->dest == dest)
+			link_close_idle(l);
+	}
+	free(dest->pool);
+	dest->pool = NULL;
+}
+
+static void on_notify(void *arg, struct queue_notice *notice)
+{
+	notice_make(arg, notice);
+}
+
+/* What the queue ended itself: expired, DELIVERBY, an operator's order. */
+static void on_ended(void *arg, uint64_t id, const struct envelope *env, const struct queue_outcome *outcomes, uint32_t n)
+{
+	struct delivery *d = arg;
+
+	for (uint32_t i = 0; env && i < n; i++)
+		outcome_log(d, NULL, id, env, &outcomes[i]);
+}
+
+static void on_removed(void *arg, uint64_t id)
+{
+	struct delivery *d = arg;
+	struct log_rec r;
+
+	if (!log_begin(&r, d->log, LOG_EV_MESSAGE_REMOVED))
+		return;
+	log_cstr(&r, LOG_F_ID, id_from_u64(id).s);
+	log_end(&r);
+}
+
+struct queue_ops delivery_queue_ops(struct delivery *d)
+{
+	return (struct queue_ops){ .arg = d,
+				   .route = find_route,
+				   .refresh = refresh_route,
+				   .ready = on_ready,
+				   .wanted = on_wanted,
+				   .notify = on_notify,
+				   .ended = on_ended,
+				   .removed = on_removed,
+				   .dest_gone = on_dest_gone };
+}
+
+void delivery_stop(struct delivery *d, int64_t grace_us)
+{
+	d->stopping = true;
+	list_for_each_safe(it, &d->links) {
+		struct link *l = list_entry(it, struct link, all);
+		link_stop(l);
+		if (l->stream)
+			stream_set_deadline(l->stream, grace_us > 0 ? grace_us : 1);
+	}
+}
+
+struct delivery_stats delivery_stats(const struct delivery *d)
+{
+	return (struct delivery_stats){ .links = d->nlinks, .busy = d->busy, .idle = d->nlinks - d->busy };
+}

@@ -1,0 +1,75 @@
+/* delivery/route.h - where mail goes: the operator's routes, as a value, and finding one for a recipient.
+ *
+ * A route matches recipient domains: exact names, "." and what is under a name, or "*". It leads to the domain's MX hosts, or to
+ * hosts of its own ("[host]:port"), one of which is drawn by weight for each connection; the others are tried after it.
+ *
+ * Ownership: the configuration snapshot's; immutable.  Threads: any.
+ * Tests: tests/unit/delivery/test_route.c
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/ip.h"
+#include "base/map.h"
+#include "base/span.h"
+#include "dns/mx.h"
+#include "queue/ledger.h"
+#include "queue/schedule.h"
+
+enum { ROUTE_HOSTS_MAX = 16, ROUTE_PORT = 25 };
+
+struct route_host {
+	struct span name;     /* a name or an address, without brackets */
+	struct span text;     /* "[name]:port" as people write it */
+	uint16_t port;
+	uint32_t weight;      /* > 0 */
+};
+
+struct route {
+	struct span name;                /* for people; unique */
+	struct route_host host[ROUTE_HOSTS_MAX];
+	uint32_t nhosts;                 /* 0: the domain's MX hosts */
+	uint16_t port;                   /* of MX hosts */
+	struct schedule schedule;
+	struct ledger_limits limits;
+	enum mx_families families;
+	struct ip_addr source4, source6; /* len 0: the system chooses */
+	uint32_t hide_ext;               /* enum smtp_ext: not to be used */
+	bool helo_only;
+	int64_t connect_timeout_us;      /* for one address */
+	int64_t idle_timeout_us;         /* an unused connection is kept for this long */
+	uint32_t timeout_percent;        /* of RFC 5321's reply deadlines: 100 */
+};
+
+struct route_match {
+	struct map_node node;
+	struct span domain;              /* lower case; for a suffix without its dot */
+	const struct route *route;
+};
+
+struct route_table {
+	struct map exact, suffix;        /* of struct route_match */
+	const struct route *other;       /* "*"; never NULL */
+	struct map by_name;              /* of struct route_name */
+};
+
+struct route_name {
+	struct map_node node;
+	struct route route;
+};
+
+void route_table_init(struct route_table *t);
+void route_table_deinit(struct route_table *t);
+/* The route is copied; spans in it must outlive the table. NULL if the name is taken. */
+struct route *route_table_add(struct route_table *t, const struct route *r);
+/* "example.org", ".example.org", "*". -ERR_EXISTS: it has a route; -ERR_SYNTAX: none of these. */
+int route_table_match(struct route_table *t, struct span domain, const struct route *r);
+
+const struct route *route_find(const struct route_table *t, struct span domain);
+const struct route *route_by_name(const struct route_table *t, struct span name);
+
+/* "[host]:port", "[host]", "[2001:db8::1]:25". Spans point into @s. */
+int route_host_parse(struct span s, struct route_host *h_r);
