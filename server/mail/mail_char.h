@@ -2,6 +2,8 @@
  *
  * Octets above 127 are text here: RFC 6532 section 3.2 allows them wherever atext and qtext stand, and broken
  * devices send them anyway. Whether they may leave again is decided where fields are written (mail_fold.h).
+ *
+ * Tests: tests/unit/mail/test_mail_address.c, tests/unit/mail/test_mail_head.c
  */
 #pragma once
 

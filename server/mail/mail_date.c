@@ -6,7 +6,9 @@
 #include "base/err.h"
 #include "mail/mail_char.h"
 
-enum { DAY_S = 24 * 60 * 60, ZONE_MAX_MIN = 24 * 60 - 1 };
+enum { ZONE_MAX_MIN = 24 * 60 - 1 };
+
+static const int64_t minute_s = 60, day_s = 86400;
 
 /* 0001-01-01 00:00:00 and 9999-12-31 23:59:59, UTC. */
 static const int64_t unix_min_s = -62135596800, unix_max_s = 253402300799;
@@ -88,9 +90,9 @@ struct mail_date_text mail_date_format(int64_t unix_s, int zone_min)
 	struct mail_date_text text;
 	const int zone = (int)clamp(zone_min, -ZONE_MAX_MIN, ZONE_MAX_MIN);
 	const int64_t local =
-		clamp(clamp(unix_s, unix_min_s, unix_max_s) + zone * 60, unix_min_s, unix_max_s);
-	const int64_t days = floor_div(local, DAY_S);
-	const int second = (int)(local - days * DAY_S);
+		clamp(clamp(unix_s, unix_min_s, unix_max_s) + zone * minute_s, unix_min_s, unix_max_s);
+	const int64_t days = floor_div(local, day_s);
+	const int second = (int)(local - days * day_s);
 	const struct civil c = civil_from_days(days);
 	const int z = zone < 0 ? -zone : zone;
 
@@ -286,7 +288,7 @@ int mail_date_parse(struct span value, struct mail_date *date_r)
 	const int64_t days = days_from_civil(c);
 	if (named >= 0 && named != weekday(days))
 		r.flags |= MAIL_DATE_WRONG_DAY;
-	*date_r = (struct mail_date){ .unix_s = days * DAY_S + second - (int64_t)zone * 60,
+	*date_r = (struct mail_date){ .unix_s = days * day_s + second - zone * minute_s,
 				      .zone_min = zone,
 				      .flags = r.flags };
 	return 0;

@@ -13,8 +13,13 @@
 #include "mail/mail_mime.h"
 #include "mail/mail_msgid.h"
 
-/* All of the report but the whole message. */
-enum { REPORT_OCTETS_MAX = 4 * 1024 * 1024, UNIQUE_MAX = 32 };
+enum {
+	REPORT_OCTETS_MAX = 4 * 1024 * 1024,             /* all of the report but the whole message */
+	PARSE_OCTETS_MAX = 4 * MAIL_DSN_HEAD_OCTETS_MAX, /* the fields of its head, for a look at them */
+	TEXT_OCTETS_MAX = 2 * MAIL_LINE_MAX,
+	SENDER_OCTETS_MAX = 2 * MAIL_DOMAIN_MAX,
+	UNIQUE_MAX = 32,
+};
 
 const char *mail_dsn_action_name(enum mail_dsn_action action)
 {
@@ -154,7 +159,7 @@ static void write_message_fields(struct report *rep)
 		text_field(out, "Original-Envelope-Id", "", d->envid, MAIL_LINE_MAX, 0);
 	text_field(out, "Reporting-MTA", "dns; ", d->host, MAIL_DOMAIN_MAX, 0);
 	if (d->helo.n || d->ip.n) {
-		struct buf b = BUF_INIT(2 * MAIL_LINE_MAX);
+		struct buf b = BUF_INIT(TEXT_OCTETS_MAX);
 		mail_text_clean(&b, d->helo.n ? span_first(d->helo, MAIL_DOMAIN_MAX) : SPAN("unknown"), 0);
 		if (d->ip.n)
 			buf_addf(&b, " (%.*s)", SPAN_ARG(span_first(d->ip, MAIL_DOMAIN_MAX)));
@@ -307,7 +312,7 @@ static struct buf make_boundary(const struct report *rep)
 /* The Message-ID of the original, so that a mail program can show both together: RFC 3834 section 3.1.5. */
 static void write_in_reply_to(const struct mail_dsn *d, struct buf *out)
 {
-	struct arena *a = arena_new(4 * MAIL_DSN_HEAD_OCTETS_MAX);
+	struct arena *a = arena_new(PARSE_OCTETS_MAX);
 	struct mail_head *h = NULL;
 	struct span id;
 
@@ -388,9 +393,9 @@ static void assemble(const struct report *rep, struct buf *prefix, struct buf *s
 /* Is the sender exactly one address, as it has to be in To? */
 static bool sender_ok(struct span sender)
 {
-	struct arena *a = arena_new(4 * MAIL_LINE_MAX);
+	struct arena *a = arena_new(PARSE_OCTETS_MAX);
 	struct mail_address_list list;
-	const bool ok = sender.n < 2 * MAIL_DOMAIN_MAX && mail_address_parse(a, sender, 1, &list) == 0 &&
+	const bool ok = sender.n < SENDER_OCTETS_MAX && mail_address_parse(a, sender, 1, &list) == 0 &&
 			list.n == 1 && list.broken == 0 && list.groups == 0 &&
 			span_eq(list.boxes[0].spec, sender);
 

@@ -6,7 +6,7 @@
 #include "mail/mail_mime.h"
 #include "mail/mail_msgid.h"
 
-enum { HEAD_OCTETS_MAX = 256 * 1024, PARTS_MAX = 20 };
+enum { HEAD_OCTETS_MAX = 256 * 1024, PART_OCTETS_MAX = 2 * HEAD_OCTETS_MAX, PARTS_MAX = 20 };
 
 /* Cuts "type; value" in two; without a type all of it is the value. */
 static struct span split_type(struct span s, struct span *type_r)
@@ -101,7 +101,7 @@ static void read_original(struct arena *a, struct span s, struct mail_dsn_report
 /* The content of a part, without its transfer encoding. */
 static int decode(struct arena *a, enum mail_mime_encoding encoding, struct span body, struct span *content_r)
 {
-	struct buf b = BUF_INIT(2 * HEAD_OCTETS_MAX);
+	struct buf b = BUF_INIT(PART_OCTETS_MAX);
 	int rc = 0;
 
 	if (encoding != MAIL_MIME_QUOTED_PRINTABLE && encoding != MAIL_MIME_BASE64) {

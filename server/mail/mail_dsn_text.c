@@ -8,7 +8,14 @@
 #include "mail/mail_fold.h"
 #include "mail/mail_head.h"
 
-enum { COLUMNS = 76, WORD_MAX = 400, SUBJECT_MAX = 300 };
+enum {
+	COLUMNS = 76,
+	WORD_MAX = 400,
+	ADDRESS_MAX = 2 * WORD_MAX,
+	VALUE_MAX = 300, /* of a field of the original */
+	LINE_OCTETS_MAX = 4 * MAIL_DSN_HELP_OCTETS_MAX,
+	PARSE_OCTETS_MAX = 4 * MAIL_DSN_HEAD_OCTETS_MAX,
+};
 
 /* --- lines --- */
 
@@ -51,7 +58,7 @@ static void quote(struct buf *out, const char *indent, struct span text, size_t 
 {
 	text = span_first(text, octets_max);
 	while (text.p && !out->overflow) {
-		struct buf line = BUF_INIT(4 * MAIL_DSN_HELP_OCTETS_MAX);
+		struct buf line = BUF_INIT(LINE_OCTETS_MAX);
 		mail_text_clean(&line, span_cut(&text, '\n'), MAIL_FOLD_UTF8);
 		if (line.n)
 			paragraph(out, indent, buf_span(&line));
@@ -160,13 +167,13 @@ static void write_intro(const struct mail_dsn *d, struct buf *out)
 /* One line about the original, if its head has that field. */
 static void write_field(struct buf *out, const struct mail_head *h, const char *label, struct span name)
 {
-	struct buf b = BUF_INIT(4 * SUBJECT_MAX);
+	struct buf b = BUF_INIT(LINE_OCTETS_MAX);
 	const struct span value = h ? mail_head_value(h, name) : (struct span){ NULL, 0 };
 
 	/* An encoded-word (RFC 2047) says nothing to anybody. */
 	if (value.n && span_find(value, SPAN("=?")) < 0) {
 		buf_add_str(&b, label);
-		mail_text_clean(&b, span_first(value, SUBJECT_MAX), MAIL_FOLD_UTF8);
+		mail_text_clean(&b, span_first(value, VALUE_MAX), MAIL_FOLD_UTF8);
 		paragraph(out, "    ", buf_span(&b));
 	}
 	buf_free(&b);
@@ -174,7 +181,7 @@ static void write_field(struct buf *out, const struct mail_head *h, const char *
 
 static void write_original(const struct mail_dsn *d, struct buf *out)
 {
-	struct arena *a = arena_new(4 * MAIL_DSN_HEAD_OCTETS_MAX);
+	struct arena *a = arena_new(PARSE_OCTETS_MAX);
 	struct mail_head *h = NULL;
 	const size_t before = out->n;
 
@@ -215,7 +222,7 @@ static void write_rcpt(const struct mail_dsn *d, const struct mail_dsn_rcpt *r, 
 	const struct meaning *m = find_meaning(status);
 
 	buf_add_char(out, '<');
-	mail_text_clean(out, span_first(r->address, 2 * WORD_MAX), MAIL_FOLD_UTF8);
+	mail_text_clean(out, span_first(r->address, ADDRESS_MAX), MAIL_FOLD_UTF8);
 	buf_add_str(out, ">\r\n");
 	if (r->action == MAIL_DSN_FAILED || r->action == MAIL_DSN_DELAYED) {
 		struct buf b = BUF_INIT(1024);

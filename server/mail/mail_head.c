@@ -250,12 +250,14 @@ static int build_raw(struct mail_head *h, struct span name, struct span value, u
 	return rc;
 }
 
+/* What we add comes on top of what others may send. */
+enum { OWN_FIELDS_MAX = 100 };
+
 static int add_field(struct mail_head *h, struct span raw, bool top)
 {
 	struct mail_field *f = NULL;
 
-	/* We may need a few more than we let others send. */
-	if (h->count < MAIL_HEAD_FIELDS_MAX + 100)
+	if (h->count < MAIL_HEAD_FIELDS_MAX + OWN_FIELDS_MAX)
 		f = arena_new_of(h->arena, struct mail_field);
 	if (!f)
 		return -ERR_TOOBIG;
@@ -272,7 +274,7 @@ static int add_field(struct mail_head *h, struct span raw, bool top)
 
 int mail_head_prepend(struct mail_head *h, struct span name, struct span value, unsigned flags)
 {
-	struct span raw;
+	struct span raw = { NULL, 0 };
 	const int rc = build_raw(h, name, value, flags, &raw);
 
 	return rc < 0 ? rc : add_field(h, raw, true);
@@ -280,7 +282,7 @@ int mail_head_prepend(struct mail_head *h, struct span name, struct span value, 
 
 int mail_head_append(struct mail_head *h, struct span name, struct span value, unsigned flags)
 {
-	struct span raw;
+	struct span raw = { NULL, 0 };
 	const int rc = build_raw(h, name, value, flags, &raw);
 
 	return rc < 0 ? rc : add_field(h, raw, false);
@@ -338,7 +340,7 @@ int mail_head_replace_raw(struct mail_head *h, struct mail_field *f, struct span
 
 int mail_head_replace(struct mail_head *h, struct mail_field *f, struct span value, unsigned flags)
 {
-	struct span raw;
+	struct span raw = { NULL, 0 };
 	const int rc = build_raw(h, f->name, value, flags, &raw);
 
 	if (rc < 0)

@@ -8,7 +8,7 @@
 #include "mail/mail_fold.h"
 
 /* Longest word that is taken from a peer, and longest note: no line can come near MAIL_LINE_MAX. */
-enum { WORD_MAX = 255, NOTE_MAX = 400 };
+enum { WORD_MAX = 255, ADDRESS_MAX = 2 * WORD_MAX, NOTE_MAX = 400, NOTE_OCTETS_MAX = NOTE_MAX + 2 };
 
 #define PRODUCT "(Postern)"
 
@@ -110,7 +110,7 @@ static bool parentheses_match(struct span s)
 /* Adds a comment, which may be folded at its spaces. */
 static void put_note(struct writer *w, struct span note)
 {
-	struct buf b = BUF_INIT(4 * NOTE_MAX);
+	struct buf b = BUF_INIT(NOTE_OCTETS_MAX);
 
 	buf_add_char(&b, '(');
 	mail_text_clean(&b, span_first(note, NOTE_MAX), w->fold_flags);
@@ -151,7 +151,7 @@ static void put_client(struct writer *w, const struct mail_received *r)
  * SMTPUTF8. */
 static void put_rcpt(struct writer *w, const struct mail_received *r)
 {
-	struct buf b = BUF_INIT(2 * WORD_MAX);
+	struct buf b = BUF_INIT(ADDRESS_MAX);
 
 	if (r->rcpt_count != 1 || r->rcpt_local.n == 0)
 		return;

@@ -5,6 +5,8 @@
 /* More addresses in one field than that: the message is not from a device. */
 enum { BOXES_MAX = 100 };
 
+enum { SPEC_OCTETS_MAX = 2 * MAIL_LINE_MAX };
+
 bool mail_rewrite_domain_matches(struct span rule_domain, struct span domain)
 {
 	if (rule_domain.n == 0)
@@ -52,7 +54,7 @@ static int new_spec(struct mail_head *h, const struct mail_rewrite_rule *rule, c
 		    struct span *spec_r)
 {
 	const struct span domain = m->domain.n ? m->domain : rule->default_domain;
-	struct buf b = BUF_INIT(2 * MAIL_LINE_MAX);
+	struct buf b = BUF_INIT(SPEC_OCTETS_MAX);
 	struct mail_rewritten r;
 
 	if (domain.n == 0 || !mail_rewrite_domain_matches(rule->domain, domain))
