@@ -62,11 +62,6 @@ bool buf_add_str(struct buf *b, const char *s)
 	return buf_add(b, s, strlen(s));
 }
 
-bool buf_add_char(struct buf *b, char c)
-{
-	return buf_add(b, &c, 1);
-}
-
 static bool add_number(struct buf *b, uint64_t v, bool negative)
 {
 	char digits[21];

@@ -37,7 +37,13 @@ bool buf_reserve(struct buf *b, size_t more); /* room for @more octets behind n 
 bool buf_add(struct buf *b, const void *p, size_t n);
 bool buf_add_span(struct buf *b, struct span s);
 bool buf_add_str(struct buf *b, const char *s);
-bool buf_add_char(struct buf *b, char c);
+static inline bool buf_add_char(struct buf *b, char c)
+{
+	if (b->overflow || b->n >= b->cap || b->n >= b->max)
+		return buf_add(b, &c, 1);
+	b->p[b->n++] = c;
+	return true;
+}
 bool buf_add_u64(struct buf *b, uint64_t v);
 bool buf_add_i64(struct buf *b, int64_t v);
 bool buf_addf(struct buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

@@ -121,6 +121,13 @@ static void begin_line(struct buf *out, const struct log_rec *r, int64_t wall_us
 static void add_printable(struct buf *out, struct span s, bool upper)
 {
 	while (s.n) {
+		size_t plain = 0;
+		while (plain < s.n && s.p[plain] >= 0x20 && s.p[plain] < 0x7f && !upper)
+			plain++;
+		buf_add(out, s.p, plain);
+		s = span_skip(s, plain);
+		if (!s.n)
+			break;
 		const unsigned char c = (unsigned char)s.p[0];
 		size_t n = utf8_char_len(s);
 		if (n == 0 || c < 0x20 || c == 0x7f || (c == 0xc2 && (unsigned char)s.p[1] < 0xa0)) {
