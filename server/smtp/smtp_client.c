@@ -6,7 +6,8 @@
  * How it goes wrong:
  *   greeting, or EHLO and HELO, refused   `failure` has the reply, QUIT is said, CLOSED
  *   EHLO refused with 5yz                 HELO, and no extensions
- *   421, a reply out of place, lost       smtp_client_give_up(): open recipients get it as a temporary result; CLOSED
+ *   421, a reply out of place, lost       smtp_client_give_up(): open recipients get it as a temporary
+ *   result; CLOSED
  */
 #include "smtp/smtp_client_priv.h"
 
@@ -35,9 +36,11 @@ void smtp_client_init(struct smtp_client *c, const struct smtp_client_config *cf
 		c->cfg.chunk_octets = CHUNK_OCTETS;
 }
 
-/* ---- endings -------------------------------------------------------------------------------------------------- */
+/* ---- endings
+ * -------------------------------------------------------------------------------------------------- */
 
-/* The text goes into the client, for it outlives every transaction's memory. The first failure is the reason. */
+/* The text goes into the client, for it outlives every transaction's memory. The first failure is the
+ * reason. */
 static void set_failure(struct smtp_client *c, const struct smtp_result *result)
 {
 	const struct span text = span_first(result->text, sizeof c->failure_text);
@@ -91,10 +94,10 @@ enum smtp_step smtp_client_awaits(const struct smtp_client *c)
 void smtp_client_lost(struct smtp_client *c, struct smtp_enhanced enhanced, const char *why)
 {
 	const struct smtp_result r = {
-		.kind     = SMTP_RESULT_TEMP,
-		.step     = smtp_client_awaits(c),
+		.kind = SMTP_RESULT_TEMP,
+		.step = smtp_client_awaits(c),
 		.enhanced = { 4, enhanced.subject, enhanced.detail },
-		.text     = span_of(why),
+		.text = span_of(why),
 	};
 
 	if (c->state == SMTP_CLIENT_IN_QUIT || c->state == SMTP_CLIENT_IN_CLOSED)
@@ -109,7 +112,8 @@ int smtp_client_out_of_place(struct smtp_client *c, const char *why)
 	return -ERR_SYNTAX;
 }
 
-/* ---- what to send --------------------------------------------------------------------------------------------- */
+/* ---- what to send
+ * --------------------------------------------------------------------------------------------- */
 
 static void say(struct smtp_client *c, struct buf *out, const char *verb, struct span arg)
 {
@@ -159,17 +163,18 @@ void smtp_client_quit(struct smtp_client *c)
 	c->state = SMTP_CLIENT_IN_QUIT;
 }
 
-/* ---- what was answered ---------------------------------------------------------------------------------------- */
+/* ---- what was answered
+ * ---------------------------------------------------------------------------------------- */
 
 struct smtp_result smtp_client_result(const struct smtp_client *c, const struct smtp_reply *reply,
-                                      enum smtp_result_kind kind)
+				      enum smtp_result_kind kind)
 {
 	struct smtp_result r = {
-		.kind     = kind,
-		.step     = smtp_client_awaits(c),
-		.code     = reply->code,
+		.kind = kind,
+		.step = smtp_client_awaits(c),
+		.code = reply->code,
 		.enhanced = reply->enhanced,
-		.text     = reply->text,
+		.text = reply->text,
 	};
 
 	if (r.enhanced.class == 0)
@@ -178,7 +183,8 @@ struct smtp_result smtp_client_result(const struct smtp_client *c, const struct 
 	return r;
 }
 
-/* EHLO, or HELO, was accepted: the peer is known. When STARTTLS and AUTH are spoken here, READY comes after them. */
+/* EHLO, or HELO, was accepted: the peer is known. When STARTTLS and AUTH are spoken here, READY comes after
+ * them. */
 static void handshake_done(struct smtp_client *c)
 {
 	c->peer.ext &= ~c->cfg.hide_ext;
@@ -189,14 +195,15 @@ static void handshake_done(struct smtp_client *c)
 static int refused_service(struct smtp_client *c, const struct smtp_reply *reply, enum smtp_reply_class class)
 {
 	const struct smtp_result r =
-	        smtp_client_result(c, reply, class == SMTP_REPLY_PERM ? SMTP_RESULT_PERM : SMTP_RESULT_TEMP);
+		smtp_client_result(c, reply, class == SMTP_REPLY_PERM ? SMTP_RESULT_PERM : SMTP_RESULT_TEMP);
 
 	set_failure(c, &r);
 	c->state = SMTP_CLIENT_IN_QUIT;
 	return 0;
 }
 
-static int reply_to_handshake(struct smtp_client *c, const struct smtp_reply *reply, enum smtp_reply_class class)
+static int reply_to_handshake(struct smtp_client *c, const struct smtp_reply *reply,
+			      enum smtp_reply_class class)
 {
 	if (c->in_flight == 0)
 		return smtp_client_out_of_place(c, "more replies than commands");
@@ -217,7 +224,8 @@ static int reply_to_handshake(struct smtp_client *c, const struct smtp_reply *re
 		handshake_done(c);
 		return 0;
 	}
-	/* RFC 5321 section 3.2: fall back; whichever 5yz it was, the reply to HELO will show what is meant. */
+	/* RFC 5321 section 3.2: fall back; whichever 5yz it was, the reply to HELO will show what is
+	 * meant. */
 	if (class == SMTP_REPLY_PERM && c->state == SMTP_CLIENT_IN_EHLO) {
 		c->state = SMTP_CLIENT_IN_HELO;
 		return 0;

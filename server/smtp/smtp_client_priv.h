@@ -11,7 +11,7 @@ int smtp_client_out_of_place(struct smtp_client *c, const char *why);
 
 /* The reply as a result about the connection; its text is still the reply's. */
 struct smtp_result smtp_client_result(const struct smtp_client *c, const struct smtp_reply *reply,
-                                      enum smtp_result_kind kind);
+				      enum smtp_result_kind kind);
 
 /* In ENVELOPE and CONTENT. */
 enum smtp_client_action smtp_client_txn_next(struct smtp_client *c, struct buf *out);

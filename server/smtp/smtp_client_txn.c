@@ -1,20 +1,22 @@
 /* The happy path of a transaction, with PIPELINING:
  *
- *   1. begin() plans it; next() appends MAIL, every RCPT and DATA, as far as window and buffer go: `next` runs ahead
+ *   1. begin() plans it; next() appends MAIL, RCPTs and DATA as far as there is room: `next` runs ahead
  *   2. reply() attributes each reply to the command at `due`, which follows `next` in the same order
  *   3. 354: next() says BODY_DATA, body_done() puts the end of data in flight
  *   4. its reply settles the accepted recipients; the state is READY again
  * Without PIPELINING a command is only appended when nothing is in flight.
  *
  * How it goes wrong:
- *   MAIL refused               nothing more is sent, but what is in flight is still awaited; all recipients get MAIL's reply
- *   every RCPT refused         DATA is not sent; if it is in flight and answered 354, an empty body is sent (RFC 2920 section
- *                              3.1) and its reply means nothing
- *   a chunk refused            no more chunks (RFC 3030 section 2), and its reply is the message's
+ *   MAIL refused          nothing more is sent, but what is in flight is still awaited; all recipients get
+ *                         MAIL's reply
+ *   every RCPT refused    DATA is not sent; if it is in flight and answered 354, an empty body is sent
+ *                         (RFC 2920 section 3.1) and its reply means nothing
+ *   a chunk refused       no more chunks (RFC 3030 section 2), and its reply is the message's
  *   421, a reply out of place, the connection lost
- *                              open recipients get a temporary result, those already refused keep theirs; CLOSED
+ *                         open recipients get a temporary result, those already refused keep theirs; CLOSED
  *   a reply before the body is complete
- *                              it is taken as the reply to the body, and the connection is closed: there is no way to stop
+ *                         it is taken as the reply to the body, and the connection is closed: there is no
+ *                         other way to stop
  * A transaction that was not completed with success leaves `is_open`, and RSET goes before the next one.
  */
 #include "smtp/smtp_client_priv.h"
@@ -29,7 +31,8 @@ static bool is_refusal(const struct smtp_result *r)
 	return r->kind == SMTP_RESULT_TEMP || r->kind == SMTP_RESULT_PERM;
 }
 
-/* ---- the order of commands ------------------------------------------------------------------------------------ */
+/* ---- the order of commands
+ * ------------------------------------------------------------------------------------ */
 
 /* The first recipient from @i on that is to be sent, or what comes after the recipients. */
 static void to_rcpt(const struct smtp_client *c, struct smtp_client_at *at, uint32_t i)
@@ -63,7 +66,8 @@ static void advance(const struct smtp_client *c, struct smtp_client_at *at)
 	}
 }
 
-/* ---- what to send --------------------------------------------------------------------------------------------- */
+/* ---- what to send
+ * --------------------------------------------------------------------------------------------- */
 
 enum may { MAY_SEND, MAY_NOT_YET, MAY_NOT };
 
@@ -80,14 +84,15 @@ static bool envelope_is_answered(const struct smtp_client *c)
 static enum may may_send_chunk(const struct smtp_client *c)
 {
 	const bool eager = is_pipelining(c) && (c->txn->needs & SMTP_TXN_EAGER_BDAT) &&
-	                   c->txn->octets <= c->cfg.chunk_octets;
+			   c->txn->octets <= c->cfg.chunk_octets;
 
 	if (envelope_is_answered(c)) {
 		if (c->accepted == 0)
 			return MAY_NOT;
 		return c->in_flight < (is_pipelining(c) ? CHUNKS_IN_FLIGHT_MAX : 1) ? MAY_SEND : MAY_NOT_YET;
 	}
-	/* RFC 3030 section 2 has all replies to the envelope come first; with one small chunk nothing is lost. */
+	/* RFC 3030 section 2 has all replies to the envelope come first; with one small chunk nothing is
+	 * lost. */
 	return eager ? MAY_SEND : MAY_NOT_YET;
 }
 
@@ -152,7 +157,8 @@ static void append_command(struct smtp_client *c, struct buf *out)
 	sent(c);
 }
 
-/* 354 although nobody was accepted: an empty message, which the server must not send to anybody (RFC 2920 section 3.2). */
+/* 354 although nobody was accepted: an empty message, which the server must not send to anybody (RFC 2920
+ * section 3.2). */
 static void append_empty_body(struct smtp_client *c, struct buf *out)
 {
 	buf_add_str(out, ".\r\n");
@@ -224,14 +230,15 @@ void smtp_client_body_done(struct smtp_client *c)
 		c->txn->progress = SMTP_TXN_SENT;
 }
 
-/* ---- what was answered ---------------------------------------------------------------------------------------- */
+/* ---- what was answered
+ * ---------------------------------------------------------------------------------------- */
 
-/* RFC 5321 section 4.5.3.1.10: 552 is "too many recipients" from old servers. Not when the enhanced code says that it is the
- * message's size (RFC 1870 section 6.4). */
+/* RFC 5321 section 4.5.3.1.10: 552 is "too many recipients" from old servers. Not when the enhanced code says
+ * that it is the message's size (RFC 1870 section 6.4). */
 static bool is_too_many(const struct smtp_result *r)
 {
 	const bool too_large = (r->enhanced.subject == 2 && r->enhanced.detail == 3) ||
-	                       (r->enhanced.subject == 3 && r->enhanced.detail == 4);
+			       (r->enhanced.subject == 3 && r->enhanced.detail == 4);
 
 	return r->code == 552 && !too_large;
 }
@@ -240,7 +247,8 @@ static void reply_to_rcpt(struct smtp_client *c, const struct smtp_reply *reply)
 {
 	struct smtp_txn_rcpt *const rcpt = &c->txn->rcpt[c->due.i];
 
-	if (is_refusal(&c->mail)) /* then this is about the sequence of commands and not about the recipient */
+	/* After a refused MAIL this is about the sequence of commands, not about the recipient. */
+	if (is_refusal(&c->mail))
 		return;
 	rcpt->result = smtp_result_of_reply(c->txn->mem, SMTP_STEP_RCPT, reply);
 	if (rcpt->result.kind == SMTP_RESULT_OK) {
@@ -331,7 +339,8 @@ int smtp_client_txn_reply(struct smtp_client *c, const struct smtp_reply *reply,
 		rc = reply_to_data(c, reply, class);
 		break;
 	case SMTP_STEP_BDAT:
-		if (class != SMTP_REPLY_OK || (c->over && c->in_flight == 0)) /* the last one's reply is the message's */
+		/* The last one's reply is the message's. */
+		if (class != SMTP_REPLY_OK || (c->over && c->in_flight == 0))
 			reply_to_message(c, step, reply);
 		break;
 	default:
@@ -342,7 +351,8 @@ int smtp_client_txn_reply(struct smtp_client *c, const struct smtp_reply *reply,
 	return rc;
 }
 
-/* ---- transactions --------------------------------------------------------------------------------------------- */
+/* ---- transactions
+ * --------------------------------------------------------------------------------------------- */
 
 void smtp_client_begin(struct smtp_client *c, struct smtp_txn *txn)
 {

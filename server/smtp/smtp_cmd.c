@@ -86,7 +86,8 @@ int smtp_cmd_parse(struct span line, unsigned flags, struct smtp_cmd *cmd_r, con
 
 	cmd.arg = span_skip(line, cmd.word.n);
 	const size_t gap = blanks_at_start(cmd.arg);
-	/* More than one space is left to the argument's own parser unless it is forgiven here: a NOOP may have any text. */
+	/* More than one space is left to the argument's own parser unless it is forgiven here: a NOOP may
+	 * have any text. */
 	if (gap && (gap > 1 || cmd.arg.p[0] != ' ')) {
 		if (flags & SMTP_LAX_SPACE) {
 			cmd.tolerated |= SMTP_LAX_SPACE;
@@ -122,7 +123,8 @@ int smtp_cmd_arg_check(struct smtp_cmd *cmd, unsigned flags, const char **why_r)
 	return 0;
 }
 
-int smtp_cmd_keyword(struct span arg, struct span keyword, unsigned flags, unsigned *tolerated, const char **why_r)
+int smtp_cmd_keyword(struct span arg, struct span keyword, unsigned flags, unsigned *tolerated,
+		     const char **why_r)
 {
 	const struct span all = arg;
 	size_t blanks = blanks_at_start(arg);
@@ -160,5 +162,6 @@ size_t smtp_cmd_octets_max(struct span unread)
 bool smtp_cmd_is_tls_hello(struct span unread)
 {
 	/* Record type 22 (handshake), version 3.x (RFC 8446 section 5.1). */
-	return unread.n >= 3 && unread.p[0] == 0x16 && unread.p[1] == 3 && unread.p[2] >= 0 && unread.p[2] <= 4;
+	return unread.n >= 3 && unread.p[0] == 0x16 && unread.p[1] == 3 && unread.p[2] >= 0 &&
+	       unread.p[2] <= 4;
 }

@@ -77,22 +77,24 @@ struct smtp_cmd {
 const char *smtp_verb_name(enum smtp_verb verb);
 enum smtp_verb_kind smtp_verb_kind(enum smtp_verb verb);
 
-/* Splits a line. An unknown verb is a result, not an error. White space at the end is always forgiven (RFC 5321
- * section 4.1.1), elsewhere only with SMTP_LAX_SPACE.
+/* Splits a line. An unknown verb is a result, not an error. White space at the end is always forgiven (RFC
+ * 5321 section 4.1.1), elsewhere only with SMTP_LAX_SPACE.
  * Returns 0, or -ERR_SYNTAX: not a command line (500 5.5.2); *why_r says why. */
 int smtp_cmd_parse(struct span line, unsigned flags, struct smtp_cmd *cmd_r, const char **why_r);
 
-/* Has the command an argument where it needs one, and none where it takes none? Apart from parsing, so that a command in the
- * wrong place is told that first. Returns 0, or -ERR_INVAL (501 5.5.4) with *why_r. SMTP_LAX_ARGUMENT drops a superfluous
- * argument from @cmd. */
+/* Has the command an argument where it needs one, and none where it takes none? Apart from parsing, so that a
+ * command in the wrong place is told that first. Returns 0, or -ERR_INVAL (501 5.5.4) with *why_r.
+ * SMTP_LAX_ARGUMENT drops a superfluous argument from @cmd. */
 int smtp_cmd_arg_check(struct smtp_cmd *cmd, unsigned flags, const char **why_r);
 
 /* The "FROM:" of MAIL, the "TO:" of RCPT: takes @keyword and its colon off the start of @arg.
  * Returns the octets consumed, the path starts there, or -ERR_SYNTAX. *tolerated gets bits added. */
-int smtp_cmd_keyword(struct span arg, struct span keyword, unsigned flags, unsigned *tolerated, const char **why_r);
+int smtp_cmd_keyword(struct span arg, struct span keyword, unsigned flags, unsigned *tolerated,
+		     const char **why_r);
 
 /* Longest line that may begin as @unread does; for smtp_line_next(). */
 size_t smtp_cmd_octets_max(struct span unread);
 
-/* Do the first octets of a connection look like a TLS record (a client that speaks TLS at once where it should not)? */
+/* Do the first octets of a connection look like a TLS record (a client that speaks TLS at once where it
+ * should not)? */
 bool smtp_cmd_is_tls_hello(struct span unread);

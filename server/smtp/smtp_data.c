@@ -1,12 +1,14 @@
 /* The decoder goes through a body from one special place to the next:
  *
- *   1. text_run() looks for the end of each line with memchr() and takes whole lines as long as they end in CRLF, are not
- *      followed by a dot and hold no bare CR. All these lines go out as one run.
- *   2. Where it stops, octet() decides from the place in the line and one octet what happens: a dot is dropped, a bare
- *      ending is replaced, the end is found. It also takes over at the end of a chunk, because a CR or a dot there means
- *      nothing before the next octet is known; such octets are held back in `at`.
+ *   1. text_run() looks for the end of each line with memchr() and takes whole lines as long as they end in
+ *      CRLF, are not followed by a dot and hold no bare CR. All these lines go out as one run.
+ *   2. Where it stops, octet() decides from the place in the line and one octet what happens: a dot is
+ *      dropped, a bare ending is replaced, the end is found. It also takes over at the end of a chunk,
+ *      because a CR or a dot there means nothing before the next octet is known; such octets are held back in
+ *      `at`.
  *
- * What can go wrong is only in the input, and is counted, not reported at once: the receiver must read up to the end anyway.
+ * What can go wrong is only in the input, and is counted, not reported at once: the receiver must read up to
+ * the end anyway.
  */
 #include "smtp/smtp_data.h"
 
@@ -21,7 +23,7 @@ enum place {
 	AT_DOT_CR,     /* ".", CR at AT_START: LF would be the end */
 	AT_DOT_CR_SOFT,
 	AT_TEXT,
-	AT_CR,         /* CR */
+	AT_CR, /* CR */
 };
 
 static const struct span crlf = SPAN_INIT("\r\n"), lone_dot = SPAN_INIT("."), lone_cr = SPAN_INIT("\r"),
@@ -78,13 +80,13 @@ static enum smtp_data_event hand_out(struct smtp_data_decoder *d, struct span ru
 	return SMTP_DATA_RUN;
 }
 
-/* Text is searched in windows, for CR and for LF: a body full of one and without the other would otherwise be searched to
- * its end again for each of them. A line is seldom longer. */
+/* Text is searched in windows, for CR and for LF: a body full of one and without the other would otherwise be
+ * searched to its end again for each of them. A line is seldom longer. */
 enum { WINDOW_OCTETS = 256 };
 
-/* Takes text from the start of @in: whole lines as far as they are plain, and the begun line at the end. Stops before
- * what octet() must see: a dot at the start of a line, a bare CR or LF, and at the end of @in before a CR. Returns the octets
- * taken, none of them a CR or LF that is not of a CRLF. */
+/* Takes text from the start of @in: whole lines as far as they are plain, and the begun line at the end.
+ * Stops before what octet() must see: a dot at the start of a line, a bare CR or LF, and at the end of @in
+ * before a CR. Returns the octets taken, none of them a CR or LF that is not of a CRLF. */
 static size_t text_run(struct smtp_data_decoder *d, struct span in)
 {
 	const char *p = in.p, *const end = in.p + in.n;
@@ -127,8 +129,8 @@ static void bare_cr(struct smtp_data_decoder *d)
 	d->bare_crs++;
 }
 
-/* A bare LF: what stands for it. In NORMALISE it ends a line, and the client that wrote it stuffs dots by that; but the
- * line after it can never be the end. */
+/* A bare LF: what stands for it. In NORMALISE it ends a line, and the client that wrote it stuffs dots by
+ * that; but the line after it can never be the end. */
 static struct span lf_for(struct smtp_data_decoder *d)
 {
 	bare_lf(d);
@@ -145,7 +147,8 @@ static struct span cr_for(struct smtp_data_decoder *d, char c)
 		d->at = AT_TEXT;
 		return lone_cr;
 	}
-	/* CR CR LF is what programs write that turn LF into CRLF once too often: a run of CRs is one ending. */
+	/* CR CR LF is what programs write that turn LF into CRLF once too often: a run of CRs is one
+	 * ending. */
 	if (c == '\r') {
 		d->at = AT_TEXT;
 		return none;
@@ -155,7 +158,8 @@ static struct span cr_for(struct smtp_data_decoder *d, char c)
 	return crlf;
 }
 
-/* Decides about one octet. Returns what goes out (may be nothing); *taken_r says whether the octet is used up. */
+/* Decides about one octet. Returns what goes out (may be nothing); *taken_r says whether the octet is used
+ * up. */
 static struct span octet(struct smtp_data_decoder *d, char c, bool *taken_r, bool *end_r)
 {
 	const bool soft = d->at == AT_DOT_SOFT || d->at == AT_DOT_CR_SOFT;
@@ -193,12 +197,13 @@ static struct span octet(struct smtp_data_decoder *d, char c, bool *taken_r, boo
 			return none;
 		}
 		if (c == '\n') {
-			/* A lone dot that does not end the message is no stuffing either: it stays, for all to see. */
+			/* A lone dot that does not end the message is no stuffing either: it stays, for all
+			 * to see. */
 			d->line_octets++;
 			const bool whole = lf_for(d).n == crlf.n;
 			return whole ? dot_crlf : dot_lf;
 		}
-		d->at = AT_TEXT; /* RFC 5321 section 4.5.2: the first of two, or of more, characters is dropped */
+		d->at = AT_TEXT; /* RFC 5321 section 4.5.2: a dot with more behind it is dropped */
 		*taken_r = false;
 		return none;
 	case AT_DOT_CR:
@@ -215,8 +220,6 @@ static struct span octet(struct smtp_data_decoder *d, char c, bool *taken_r, boo
 		}
 		*taken_r = false;
 		const size_t n = cr_for(d, c).n;
-		if (n == 0) /* another CR: still undecided */
-			d->at = AT_TEXT;
 		return n == crlf.n ? dot_crlf : n ? dot_cr : lone_dot;
 	}
 	return none;
@@ -273,7 +276,8 @@ enum smtp_data_event smtp_data_finish(struct smtp_data_decoder *d, struct span *
 	return SMTP_DATA_END;
 }
 
-/* ---- sending -------------------------------------------------------------------------------------------------- */
+/* ---- sending
+ * -------------------------------------------------------------------------------------------------- */
 
 void smtp_data_encoder_init(struct smtp_data_encoder *e)
 {

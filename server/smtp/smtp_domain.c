@@ -23,9 +23,9 @@ static uint32_t code_point(const char *p, size_t n)
 	return c;
 }
 
-/* Characters that no U-label has (RFC 5892) and that would make a name read as another one: C1 controls, spaces, direction
- * marks and other punctuation of U+2000, the ideographic full stop and its forms, full-width ASCII, specials. The two
- * joiners are allowed in context, which is not for us to judge. */
+/* Characters that no U-label has (RFC 5892) and that would make a name read as another one: C1 controls,
+ * spaces, direction marks and other punctuation of U+2000, the ideographic full stop and its forms,
+ * full-width ASCII, specials. The two joiners are allowed in context, which is not for us to judge. */
 static bool code_point_is_deceptive(uint32_t c)
 {
 	if (c == 0x200c || c == 0x200d)
@@ -50,7 +50,8 @@ static int label_check(struct span label, unsigned flags, unsigned *tolerated, c
 		if (ascii_is_alnum(c) || c == '-')
 			continue;
 		if (c == '_') {
-			/* RFC 5321 section 4.1.2 names the underscore as not permitted; hosts have it all the same. */
+			/* RFC 5321 section 4.1.2 names the underscore as not permitted; hosts have it all the
+			 * same. */
 			if (!(flags & SMTP_LAX_UNDERSCORE))
 				return fail(why_r, "underscore in the domain name", ERR_SYNTAX);
 			*tolerated |= SMTP_LAX_UNDERSCORE;
@@ -96,12 +97,14 @@ int smtp_domain_check(struct span s, unsigned flags, unsigned *tolerated, const 
 	return len;
 }
 
-/* ---- literals ------------------------------------------------------------------------------------------------- */
+/* ---- literals
+ * ------------------------------------------------------------------------------------------------- */
 
 void smtp_literal_format(const struct ip_addr *addr, struct smtp_literal *literal_r)
 {
 	literal_r->addr = *addr;
-	snprintf(literal_r->text, sizeof literal_r->text, "[%s%s]", addr->len == 16 ? "IPv6:" : "", ip_format(addr).s);
+	snprintf(literal_r->text, sizeof literal_r->text, "[%s%s]", addr->len == 16 ? "IPv6:" : "",
+		 ip_format(addr).s);
 }
 
 /* General-address-literal = Standardized-tag ":" 1*dcontent */
@@ -124,7 +127,7 @@ static bool is_general(struct span s)
 }
 
 int smtp_literal_parse(struct span s, unsigned flags, unsigned *tolerated, struct smtp_literal *literal_r,
-                       const char **why_r)
+		       const char **why_r)
 {
 	struct ip_addr addr;
 

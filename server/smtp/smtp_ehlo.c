@@ -24,7 +24,8 @@ uint32_t smtp_ext_from_keyword(struct span keyword)
 	return 0;
 }
 
-/* ---- mechanisms ----------------------------------------------------------------------------------------------- */
+/* ---- mechanisms
+ * ----------------------------------------------------------------------------------------------- */
 
 bool smtp_ehlo_has_mech(const struct smtp_ehlo *e, struct span mech)
 {
@@ -58,7 +59,8 @@ bool smtp_ehlo_add_mech(struct smtp_ehlo *e, struct span mech)
 	return true;
 }
 
-/* ---- reading -------------------------------------------------------------------------------------------------- */
+/* ---- reading
+ * -------------------------------------------------------------------------------------------------- */
 
 static struct span next_word(struct span *s)
 {
@@ -120,7 +122,8 @@ int smtp_ehlo_parse(const struct smtp_reply *reply, struct smtp_ehlo *e_r)
 	return 0;
 }
 
-/* ---- writing -------------------------------------------------------------------------------------------------- */
+/* ---- writing
+ * -------------------------------------------------------------------------------------------------- */
 
 bool smtp_ehlo_format(const struct smtp_ehlo *e, struct span greeting, bool auth_equals, struct buf *out)
 {
@@ -139,15 +142,17 @@ bool smtp_ehlo_format(const struct smtp_ehlo *e, struct span greeting, bool auth
 		else if (ext == SMTP_EXT_DELIVERBY && e->deliverby_min_s)
 			buf_addf(&text, " %lu", (unsigned long)e->deliverby_min_s);
 		else if (ext == SMTP_EXT_AUTH)
-			buf_addf(&text, " %s%s%s", e->auth, auth_equals ? "\nAUTH=" : "", auth_equals ? e->auth : "");
+			buf_addf(&text, " %s%s%s", e->auth, auth_equals ? "\nAUTH=" : "",
+				 auth_equals ? e->auth : "");
 	}
 	const bool ok = verify(!text.overflow) &&
-	                smtp_reply_add(out, 250, SMTP_ENHANCED(0, 0, 0), buf_span(&text), 0);
+			smtp_reply_add(out, 250, SMTP_ENHANCED(0, 0, 0), buf_span(&text), 0);
 	buf_free(&text);
 	return ok;
 }
 
-/* ---- the client's name ---------------------------------------------------------------------------------------- */
+/* ---- the client's name
+ * ---------------------------------------------------------------------------------------- */
 
 static int fail(const char **why_r, const char *why, int err)
 {
@@ -172,7 +177,8 @@ static int helo_kind(struct span name, unsigned flags, unsigned *tolerated, cons
 	return ip_parse(name, &addr) ? SMTP_HELO_ADDRESS : SMTP_HELO_DOMAIN;
 }
 
-int smtp_helo_name_check(struct span arg, unsigned flags, struct span *name_r, unsigned *tolerated, const char **why_r)
+int smtp_helo_name_check(struct span arg, unsigned flags, struct span *name_r, unsigned *tolerated,
+			 const char **why_r)
 {
 	struct span rest = arg;
 	const struct span name = next_word(&rest);
@@ -190,8 +196,8 @@ int smtp_helo_name_check(struct span arg, unsigned flags, struct span *name_r, u
 	if (!lax && name.n != arg.n)
 		return fail(why_r, "space or more in or after the host name", ERR_SYNTAX);
 
-	/* With SMTP_LAX_HELO the name is still judged by the book, so that OTHER means what it says. RFC 6531 section 3.7.1:
-	 * only ASCII here, whatever was offered. */
+	/* With SMTP_LAX_HELO the name is still judged by the book, so that OTHER means what it says. RFC 6531
+	 * section 3.7.1: only ASCII here, whatever was offered. */
 	int kind = helo_kind(name, lax ? 0 : flags & ~(unsigned)SMTP_ALLOW_UTF8, &forgiven, why_r);
 	if (kind < 0 && !lax)
 		return kind;

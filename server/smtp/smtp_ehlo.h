@@ -1,4 +1,5 @@
-/* smtp/smtp_ehlo.h - what a server offers (the EHLO reply, RFC 5321 section 4.1.1.1), and what a client calls itself.
+/* smtp/smtp_ehlo.h - what a server offers (the EHLO reply, RFC 5321 section 4.1.1.1), and what a client calls
+ * itself.
  *
  * One value for both directions: a listener builds its set and formats it; a delivery parses the peer's.
  *
@@ -52,15 +53,15 @@ enum smtp_ext {
 enum { SMTP_EHLO_NAME_MAX = 255, SMTP_EHLO_AUTH_MAX = 400 };
 
 struct smtp_ehlo {
-	uint32_t ext;                       /* enum smtp_ext */
-	uint64_t size_octets_max;           /* 0: no limit declared */
-	uint32_t deliverby_min_s;           /* shortest BY= in mode R; 0: none declared */
-	char auth[SMTP_EHLO_AUTH_MAX + 1];  /* mechanisms, upper case, one space between */
-	char name[SMTP_EHLO_NAME_MAX + 1];  /* the server's name as its reply begins */
+	uint32_t ext;                      /* enum smtp_ext */
+	uint64_t size_octets_max;          /* 0: no limit declared */
+	uint32_t deliverby_min_s;          /* shortest BY= in mode R; 0: none declared */
+	char auth[SMTP_EHLO_AUTH_MAX + 1]; /* mechanisms, upper case, one space between */
+	char name[SMTP_EHLO_NAME_MAX + 1]; /* the server's name as its reply begins */
 };
 
-/* Fills *e_r from the reply to EHLO. What it does not know or cannot read it leaves out: a peer's odd keyword is no reason
- * not to send mail. Returns 0, or -ERR_INVAL if the reply is not a positive one. */
+/* Fills *e_r from the reply to EHLO. What it does not know or cannot read it leaves out: a peer's odd keyword
+ * is no reason not to send mail. Returns 0, or -ERR_INVAL if the reply is not a positive one. */
 int smtp_ehlo_parse(const struct smtp_reply *reply, struct smtp_ehlo *e_r);
 
 /* Adds a mechanism to the list, once. False if the list is full or @mech is not a SASL mechanism name. */
@@ -76,7 +77,8 @@ const char *smtp_ext_name(enum smtp_ext_index index);
 /* The bit of a keyword, case-blind; 0 if unknown. For lists of extensions to hide. */
 uint32_t smtp_ext_from_keyword(struct span keyword);
 
-/* ---- the client's name ---------------------------------------------------------------------------------------- */
+/* ---- the client's name
+ * ---------------------------------------------------------------------------------------- */
 
 enum smtp_helo_kind {
 	SMTP_HELO_DOMAIN,  /* a well-formed name, qualified or not */
@@ -85,8 +87,10 @@ enum smtp_helo_kind {
 	SMTP_HELO_OTHER,   /* tolerated: printable, but neither of these */
 };
 
-/* Checks the argument of HELO and EHLO. Strict: domain or literal and nothing else. With SMTP_LAX_HELO any printable word
- * and whatever follows it. Which of the tolerated characters to refuse after all is policy.
+/* Checks the argument of HELO and EHLO. Strict: domain or literal and nothing else. With SMTP_LAX_HELO any
+ * printable word and whatever follows it. Which of the tolerated characters to refuse after all is policy.
  *
- * Returns the kind, *name_r is the name inside @arg; or -ERR_SYNTAX, -ERR_TOOBIG with *why_r. *tolerated gets bits added. */
-int smtp_helo_name_check(struct span arg, unsigned flags, struct span *name_r, unsigned *tolerated, const char **why_r);
+ * Returns the kind, *name_r is the name inside @arg; or -ERR_SYNTAX, -ERR_TOOBIG with *why_r. *tolerated gets
+ * bits added. */
+int smtp_helo_name_check(struct span arg, unsigned flags, struct span *name_r, unsigned *tolerated,
+			 const char **why_r);

@@ -5,7 +5,8 @@
 #include "base/check.h"
 #include "base/err.h"
 
-/* Once per line, over the line alone; so each octet is looked at twice in all, however it was cut up on the way. */
+/* Once per line, over the line alone; so each octet is looked at twice in all, however it was cut up on the
+ * way. */
 static unsigned flags_of(struct span text)
 {
 	unsigned flags = 0;

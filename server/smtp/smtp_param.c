@@ -42,7 +42,8 @@ static int check_xtext(struct parse *p, struct span value, struct span *text_r)
 	return rc < 0 ? fail(p, "value is not xtext", ERR_SYNTAX) : 0;
 }
 
-/* ---- MAIL ----------------------------------------------------------------------------------------------------- */
+/* ---- MAIL
+ * ----------------------------------------------------------------------------------------------------- */
 
 static int parse_size(struct parse *p, struct span value)
 {
@@ -64,7 +65,7 @@ static int parse_body(struct parse *p, struct span value)
 	else if (span_ieq(value, SPAN("8BITMIME")) && (p->offered & SMTP_EXT_8BITMIME))
 		p->mail.body = SMTP_BODY_8BITMIME;
 	else if (span_ieq(value, SPAN("BINARYMIME")) && (p->offered & SMTP_EXT_BINARYMIME) &&
-	         (p->offered & SMTP_EXT_CHUNKING)) /* RFC 3030 section 3: only together */
+		 (p->offered & SMTP_EXT_CHUNKING)) /* RFC 3030 section 3: only together */
 		p->mail.body = SMTP_BODY_BINARYMIME;
 	else
 		return fail(p, "unknown body type", ERR_SYNTAX);
@@ -138,12 +139,14 @@ static int parse_auth(struct parse *p, struct span value)
 			return rc;
 		rc = smtp_path_parse_mailbox(p->a, text, flags, &path, &p->why);
 		if (rc < 0)
-			return rc == -ERR_NOMEM ? rc : fail(p, "value is neither <> nor a mailbox", ERR_SYNTAX);
+			return rc == -ERR_NOMEM ? rc
+						: fail(p, "value is neither <> nor a mailbox", ERR_SYNTAX);
 	}
 	return keep(p, value, &p->mail.auth);
 }
 
-/* ---- RCPT ----------------------------------------------------------------------------------------------------- */
+/* ---- RCPT
+ * ----------------------------------------------------------------------------------------------------- */
 
 static int parse_notify(struct parse *p, struct span value)
 {
@@ -185,12 +188,13 @@ static int parse_orcpt(struct parse *p, struct span value)
 	return keep(p, value, &p->rcpt.orcpt);
 }
 
-/* ---- both ----------------------------------------------------------------------------------------------------- */
+/* ---- both
+ * ----------------------------------------------------------------------------------------------------- */
 
 struct rule {
 	struct span keyword;
 	unsigned bit;
-	uint32_t ext; /* any of these offered */
+	uint32_t ext;                                     /* any of these offered */
 	int (*parse)(struct parse *p, struct span value); /* NULL: takes no value */
 };
 
@@ -218,8 +222,8 @@ static bool is_keyword(struct span s)
 	return s.n > 0;
 }
 
-/* esmtp-value = 1*(%d33-60 / %d62-126), and with RFC 6531 section 3.3 UTF-8. Whether a parameter may have UTF-8 is its own
- * matter: only ORCPT may. */
+/* esmtp-value = 1*(%d33-60 / %d62-126), and with RFC 6531 section 3.3 UTF-8. Whether a parameter may have
+ * UTF-8 is its own matter: only ORCPT may. */
 static bool is_value(struct span s)
 {
 	for (size_t i = 0; i < s.n; i++) {
@@ -230,8 +234,8 @@ static bool is_value(struct span s)
 	return s.n > 0 && utf8_valid(s);
 }
 
-static int parse_one(struct parse *p, struct span param, struct span keyword, const struct rule *rules, size_t n,
-                     unsigned *has)
+static int parse_one(struct parse *p, struct span param, struct span keyword, const struct rule *rules,
+		     size_t n, unsigned *has)
 {
 	const bool has_value = keyword.n < param.n;
 	const struct span value = span_skip(param, keyword.n + 1);
@@ -257,7 +261,7 @@ static int parse_one(struct parse *p, struct span param, struct span keyword, co
 }
 
 static int parse_all(struct parse *p, struct span in, const struct rule *rules, size_t n, unsigned *has,
-                     struct smtp_param_error *error_r)
+		     struct smtp_param_error *error_r)
 {
 	for (;;) {
 		while (in.n && (in.p[0] == ' ' || in.p[0] == '\t'))
@@ -279,8 +283,8 @@ static int parse_all(struct parse *p, struct span in, const struct rule *rules, 
 	}
 }
 
-int smtp_mail_params_parse(struct arena *a, struct span in, uint32_t offered, struct smtp_mail_params *params_r,
-                           struct smtp_param_error *error_r)
+int smtp_mail_params_parse(struct arena *a, struct span in, uint32_t offered,
+			   struct smtp_mail_params *params_r, struct smtp_param_error *error_r)
 {
 	struct parse p = { .a = a, .offered = offered };
 	const int rc = parse_all(&p, in, mail_rules, ARRAY_LEN(mail_rules), &p.mail.has, error_r);
@@ -291,7 +295,7 @@ int smtp_mail_params_parse(struct arena *a, struct span in, uint32_t offered, st
 }
 
 int smtp_rcpt_params_parse(struct arena *a, struct span in, uint32_t offered, bool utf8,
-                           struct smtp_rcpt_params *params_r, struct smtp_param_error *error_r)
+			   struct smtp_rcpt_params *params_r, struct smtp_param_error *error_r)
 {
 	struct parse p = { .a = a, .offered = offered, .utf8 = utf8 };
 	const int rc = parse_all(&p, in, rcpt_rules, ARRAY_LEN(rcpt_rules), &p.rcpt.has, error_r);
@@ -301,7 +305,8 @@ int smtp_rcpt_params_parse(struct arena *a, struct span in, uint32_t offered, bo
 	return rc;
 }
 
-/* ---- writing -------------------------------------------------------------------------------------------------- */
+/* ---- writing
+ * -------------------------------------------------------------------------------------------------- */
 
 const char *smtp_body_name(enum smtp_body body)
 {
@@ -314,9 +319,10 @@ static int add(struct buf *out, const char *keyword, struct span value)
 {
 	if (!is_value(value))
 		return -ERR_INVAL;
-	return buf_add_char(out, ' ') && buf_add_str(out, keyword) && buf_add_char(out, '=') && buf_add_span(out, value)
-	               ? 0
-	               : -ERR_TOOBIG;
+	return buf_add_char(out, ' ') && buf_add_str(out, keyword) && buf_add_char(out, '=') &&
+			       buf_add_span(out, value)
+		       ? 0
+		       : -ERR_TOOBIG;
 }
 
 int smtp_mail_params_format(const struct smtp_mail_params *params, struct buf *out)
@@ -335,8 +341,8 @@ int smtp_mail_params_format(const struct smtp_mail_params *params, struct buf *o
 	if (has & SMTP_MAIL_RET)
 		ok = ok && buf_add_str(out, params->ret == SMTP_RET_FULL ? " RET=FULL" : " RET=HDRS");
 	if (has & SMTP_MAIL_BY)
-		ok = ok && buf_addf(out, " BY=%ld;%c%s", (long)params->by.seconds, params->by.is_return ? 'R' : 'N',
-		                    params->by.trace ? "T" : "");
+		ok = ok && buf_addf(out, " BY=%ld;%c%s", (long)params->by.seconds,
+				    params->by.is_return ? 'R' : 'N', params->by.trace ? "T" : "");
 	if (has & SMTP_MAIL_REQUIRETLS)
 		ok = ok && buf_add_str(out, " REQUIRETLS");
 	if (!ok)

@@ -4,8 +4,8 @@
 #include "base/err.h"
 #include "base/utf8.h"
 
-/* One parse: what is left, and what has been found. The text is built here and copied into the arena at the end, so that a
- * failed parse costs no room there. */
+/* One parse: what is left, and what has been found. The text is built here and copied into the arena at the
+ * end, so that a failed parse costs no room there. */
 struct scan {
 	struct span in;
 	unsigned flags, tolerated;
@@ -152,7 +152,8 @@ static struct span take_until(struct scan *s, const char *stops)
 {
 	size_t n = 0;
 
-	while (n < s->in.n && s->in.p[n] != ' ' && s->in.p[n] != '\t' && (!s->in.p[n] || !strchr(stops, s->in.p[n])))
+	while (n < s->in.n && s->in.p[n] != ' ' && s->in.p[n] != '\t' &&
+	       (!s->in.p[n] || !strchr(stops, s->in.p[n])))
 		n++;
 	const struct span token = span_first(s->in, n);
 	s->in = span_skip(s->in, n);
@@ -210,7 +211,8 @@ static int mailbox(struct scan *s)
 	if (s->in.n && !at(s, '>') && !at_blank(s))
 		return fail(s, "invalid character in the local part", ERR_SYNTAX);
 	/* RFC 5321 section 4.5.1: a case-insensitive local name. */
-	if ((s->flags & SMTP_ALLOW_POSTMASTER) && span_ieq(span_make(s->local, s->local_n), SPAN("postmaster")))
+	if ((s->flags & SMTP_ALLOW_POSTMASTER) &&
+	    span_ieq(span_make(s->local, s->local_n), SPAN("postmaster")))
 		return 0;
 	if (!(s->flags & SMTP_LAX_UNQUALIFIED))
 		return fail(s, "address has no domain", ERR_SYNTAX);
@@ -311,7 +313,8 @@ static int finish(struct arena *a, struct scan *s, int consumed, struct smtp_pat
 	return consumed;
 }
 
-int smtp_path_parse(struct arena *a, struct span in, unsigned flags, struct smtp_path *path_r, const char **why_r)
+int smtp_path_parse(struct arena *a, struct span in, unsigned flags, struct smtp_path *path_r,
+		    const char **why_r)
 {
 	struct scan s = { .in = in, .flags = flags };
 
@@ -319,7 +322,7 @@ int smtp_path_parse(struct arena *a, struct span in, unsigned flags, struct smtp
 }
 
 int smtp_path_parse_mailbox(struct arena *a, struct span in, unsigned flags, struct smtp_path *path_r,
-                            const char **why_r)
+			    const char **why_r)
 {
 	struct scan s = { .in = in, .flags = flags };
 	int rc = mailbox(&s);
@@ -331,7 +334,8 @@ int smtp_path_parse_mailbox(struct arena *a, struct span in, unsigned flags, str
 	return finish(a, &s, rc < 0 ? rc : (int)in.n, path_r, why_r);
 }
 
-/* ---- writing -------------------------------------------------------------------------------------------------- */
+/* ---- writing
+ * -------------------------------------------------------------------------------------------------- */
 
 static bool has_control(struct span s)
 {

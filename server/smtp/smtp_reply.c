@@ -6,7 +6,8 @@
 #include "base/err.h"
 #include "base/utf8.h"
 
-/* ---- enhanced codes ------------------------------------------------------------------------------------------- */
+/* ---- enhanced codes
+ * ------------------------------------------------------------------------------------------- */
 
 /* 1*3DIGIT */
 static size_t number_at_start(struct span s, uint16_t *v_r)
@@ -50,7 +51,8 @@ struct smtp_enhanced_text smtp_enhanced_format(struct smtp_enhanced e)
 	return t;
 }
 
-/* ---- writing -------------------------------------------------------------------------------------------------- */
+/* ---- writing
+ * -------------------------------------------------------------------------------------------------- */
 
 /* How much of @line goes on one line of at most @room octets. */
 static size_t line_break(struct span line, size_t room)
@@ -95,7 +97,8 @@ static bool add_sanitised(struct buf *out, struct span s, unsigned flags)
 	return ok;
 }
 
-bool smtp_reply_add(struct buf *out, unsigned code, struct smtp_enhanced enhanced, struct span text, unsigned flags)
+bool smtp_reply_add(struct buf *out, unsigned code, struct smtp_enhanced enhanced, struct span text,
+		    unsigned flags)
 {
 	const size_t before = out->n;
 	char prefix[32];
@@ -108,8 +111,8 @@ bool smtp_reply_add(struct buf *out, unsigned code, struct smtp_enhanced enhance
 		enhanced.class = 0;
 	else if (enhanced.class)
 		enhanced.class = (uint8_t)(code / 100);
-	const int prefix_n = snprintf(prefix, sizeof prefix, "%u-%s%s", code, smtp_enhanced_format(enhanced).s,
-	                              enhanced.class ? " " : "");
+	const int prefix_n = snprintf(prefix, sizeof prefix, "%u-%s%s", code,
+				      smtp_enhanced_format(enhanced).s, enhanced.class ? " " : "");
 
 	while (text.n && (text.p[text.n - 1] == '\n' || text.p[text.n - 1] == '\r'))
 		text.n--;
@@ -136,7 +139,8 @@ bool smtp_reply_add(struct buf *out, unsigned code, struct smtp_enhanced enhance
 	return true;
 }
 
-/* ---- reading -------------------------------------------------------------------------------------------------- */
+/* ---- reading
+ * -------------------------------------------------------------------------------------------------- */
 
 enum position { AT_DIGIT_1, AT_DIGIT_2, AT_DIGIT_3, AT_SEPARATOR, AT_TEXT, AT_CR, AT_DONE };
 

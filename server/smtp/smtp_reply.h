@@ -1,4 +1,5 @@
-/* smtp/smtp_reply.h - replies: codes, writing them as a server, reading them as a client (RFC 5321 section 4.2, RFC 2034).
+/* smtp/smtp_reply.h - replies: codes, writing them as a server, reading them as a client (RFC 5321 section
+ * 4.2, RFC 2034).
  *
  * Pure: no I/O, no clock.  Threads: one writer, one thread.
  * Ownership: a parser owns the text of its reply; it is valid until the next call.
@@ -13,15 +14,15 @@
 #include "base/span.h"
 
 enum {
-	SMTP_REPLY_LINE_MAX   = 512,   /* with code and CRLF; RFC 5321 section 4.5.3.1.5 */
-	SMTP_REPLY_LINES_MAX  = 256,   /* of one reply that we read */
+	SMTP_REPLY_LINE_MAX = 512,     /* with code and CRLF; RFC 5321 section 4.5.3.1.5 */
+	SMTP_REPLY_LINES_MAX = 256,    /* of one reply that we read */
 	SMTP_REPLY_OCTETS_MAX = 65536, /* of one reply that we read, all in all */
-	SMTP_REPLY_TEXT_MAX   = 8192,  /* of it that is kept, unless the caller wants less */
+	SMTP_REPLY_TEXT_MAX = 8192,    /* of it that is kept, unless the caller wants less */
 };
 
 enum smtp_reply_class {
 	SMTP_REPLY_NONE = 0,
-	SMTP_REPLY_OK   = 2,
+	SMTP_REPLY_OK = 2,
 	SMTP_REPLY_MORE = 3, /* go on: 354, 334 */
 	SMTP_REPLY_TEMP = 4,
 	SMTP_REPLY_PERM = 5,
@@ -50,30 +51,34 @@ struct smtp_enhanced_text {
 };
 struct smtp_enhanced_text smtp_enhanced_format(struct smtp_enhanced e);
 
-/* ---- the server's side ---------------------------------------------------------------------------------------- */
+/* ---- the server's side
+ * ---------------------------------------------------------------------------------------- */
 
 enum smtp_reply_flags {
 	SMTP_REPLY_UTF8 = 1 << 0, /* text may hold UTF-8: only where RFC 6531 section 3.7.4 permits it */
 };
 
-/* Appends a whole reply. @text may have several lines ("\n"); long ones are broken at a space, so that none goes over
- * SMTP_REPLY_LINE_MAX. What would end the line or is not printable is replaced: no text can forge another reply.
- * Every line carries @enhanced, whose class is made to agree with @code; 3xx replies carry none (RFC 2034 section 4).
- * False, with nothing added, if @out is full. */
-bool smtp_reply_add(struct buf *out, unsigned code, struct smtp_enhanced enhanced, struct span text, unsigned flags);
+/* Appends a whole reply. @text may have several lines ("\n"); long ones are broken at a space, so that none
+ * goes over SMTP_REPLY_LINE_MAX. What would end the line or is not printable is replaced: no text can forge
+ * another reply. Every line carries @enhanced, whose class is made to agree with @code; 3xx replies carry
+ * none (RFC 2034 section 4). False, with nothing added, if @out is full. */
+bool smtp_reply_add(struct buf *out, unsigned code, struct smtp_enhanced enhanced, struct span text,
+		    unsigned flags);
 
-/* ---- the client's side ---------------------------------------------------------------------------------------- */
+/* ---- the client's side
+ * ---------------------------------------------------------------------------------------- */
 
 enum smtp_reply_notes {
-	SMTP_REPLY_BARE_LF   = 1 << 0, /* a line ended by LF alone */
+	SMTP_REPLY_BARE_LF = 1 << 0,   /* a line ended by LF alone */
 	SMTP_REPLY_TRUNCATED = 1 << 1, /* text over the maximum was dropped */
-	SMTP_REPLY_CONTROL   = 1 << 2, /* control characters were replaced by "?" */
+	SMTP_REPLY_CONTROL = 1 << 2,   /* control characters were replaced by "?" */
 };
 
 struct smtp_reply {
-	unsigned code;                 /* 200..599 */
-	struct smtp_enhanced enhanced; /* of the first line that has one; its class may disagree with the code */
-	struct span text;              /* all lines without their codes, joined by "\n"; enhanced codes are left in */
+	unsigned code; /* 200..599 */
+	struct smtp_enhanced
+		enhanced; /* of the first line that has one; its class may disagree with the code */
+	struct span text; /* all lines without their codes, joined by "\n"; enhanced codes are left in */
 	unsigned lines;
 	unsigned notes; /* enum smtp_reply_notes */
 };
@@ -81,11 +86,11 @@ struct smtp_reply {
 struct smtp_reply_parser {
 	struct smtp_reply reply;
 	struct buf text;
-	size_t octets;       /* of the reply so far, all counted */
-	unsigned line_code;  /* digits of the current line */
-	unsigned char at;    /* enum position in smtp_reply.c */
-	bool last;           /* the current line is the last one */
-	size_t line_start;   /* where its text begins in @text */
+	size_t octets;      /* of the reply so far, all counted */
+	unsigned line_code; /* digits of the current line */
+	unsigned char at;   /* enum position in smtp_reply.c */
+	bool last;          /* the current line is the last one */
+	size_t line_start;  /* where its text begins in @text */
 };
 
 /* At most @text_max octets of text are kept of each reply. */

@@ -21,29 +21,32 @@ unsigned smtp_step_timeout_s(enum smtp_step step)
 	return steps[(unsigned)step < SMTP_STEP_MAX_ ? step : SMTP_STEP_NONE].timeout_s;
 }
 
-/* ---- results -------------------------------------------------------------------------------------------------- */
+/* ---- results
+ * -------------------------------------------------------------------------------------------------- */
 
-struct smtp_result smtp_result_of_reply(struct arena *mem, enum smtp_step step, const struct smtp_reply *reply)
+struct smtp_result smtp_result_of_reply(struct arena *mem, enum smtp_step step,
+					const struct smtp_reply *reply)
 {
 	static const enum smtp_result_kind kinds[] = {
-		[SMTP_REPLY_OK]   = SMTP_RESULT_OK,
+		[SMTP_REPLY_OK] = SMTP_RESULT_OK,
 		[SMTP_REPLY_MORE] = SMTP_RESULT_TEMP, /* out of place wherever a result is made of it */
 		[SMTP_REPLY_TEMP] = SMTP_RESULT_TEMP,
 		[SMTP_REPLY_PERM] = SMTP_RESULT_PERM,
 	};
 	const enum smtp_reply_class class = smtp_reply_class(reply->code);
 	struct smtp_result r = {
-		.kind     = kinds[class],
-		.step     = step,
-		.code     = reply->code,
+		.kind = kinds[class],
+		.step = step,
+		.code = reply->code,
 		.enhanced = reply->enhanced,
-		.text     = arena_dup(mem, span_first(reply->text, SMTP_RESULT_TEXT_MAX)),
+		.text = arena_dup(mem, span_first(reply->text, SMTP_RESULT_TEXT_MAX)),
 	};
 
-	/* A peer without enhanced codes gets X.0.0 (RFC 3464 section 2.3.4); one that contradicts itself, the reply's class. */
+	/* A peer without enhanced codes gets X.0.0 (RFC 3464 section 2.3.4); one that contradicts itself, the
+	 * reply's class. */
 	if (r.enhanced.class == 0)
 		r.enhanced.subject = r.enhanced.detail = 0;
-	r.enhanced.class = r.kind == SMTP_RESULT_TEMP ? 4 : (uint8_t)class;
+	r.enhanced.class = r.kind == SMTP_RESULT_TEMP ? 4 : (uint8_t) class;
 	return r;
 }
 
@@ -56,12 +59,13 @@ void smtp_txn_settle(struct smtp_txn *txn, enum smtp_result_kind kind, const str
 		rcpt->result = *result;
 		/* RFC 3461 section 5.2.2 (b) */
 		rcpt->notice_is_ours = result->kind == SMTP_RESULT_OK && !txn->dsn &&
-		                       (rcpt->params.has & SMTP_RCPT_NOTIFY) &&
-		                       (rcpt->params.notify & SMTP_NOTIFY_SUCCESS);
+				       (rcpt->params.has & SMTP_RCPT_NOTIFY) &&
+				       (rcpt->params.notify & SMTP_NOTIFY_SUCCESS);
 	}
 }
 
-/* ---- the plan ------------------------------------------------------------------------------------------------- */
+/* ---- the plan
+ * ------------------------------------------------------------------------------------------------- */
 
 static struct smtp_result refusal(struct smtp_enhanced enhanced, const char *why)
 {
@@ -102,8 +106,9 @@ static bool plan_rcpts(struct smtp_txn *txn, bool peer_utf8)
 			utf8 = true;
 			if (peer_utf8)
 				continue;
-			rcpt->result = refusal(SMTP_ENHANCED(5, 6, 7),
-			                       "recipient address needs SMTPUTF8, which the next server does not offer");
+			rcpt->result = refusal(
+				SMTP_ENHANCED(5, 6, 7),
+				"recipient address needs SMTPUTF8, which the next server does not offer");
 			rcpt->skip = true;
 		}
 	}
@@ -152,14 +157,16 @@ static bool plan_by(struct smtp_txn *txn, uint32_t ext)
 	if (!(txn->params.has & SMTP_MAIL_BY))
 		return true;
 	if (by->is_return && by->seconds <= 0) {
-		refuse_all(txn, SMTP_ENHANCED(5, 4, 7), "the time that the sender allowed for delivery is over");
+		refuse_all(txn, SMTP_ENHANCED(5, 4, 7),
+			   "the time that the sender allowed for delivery is over");
 		return false;
 	}
 	if (ext & SMTP_EXT_DELIVERBY) {
 		txn->send.by = *by;
 		txn->send.has |= SMTP_MAIL_BY;
 	} else if (by->is_return) {
-		refuse_all(txn, SMTP_ENHANCED(5, 3, 3), "delivery by a given time is not offered by the next server");
+		refuse_all(txn, SMTP_ENHANCED(5, 3, 3),
+			   "delivery by a given time is not offered by the next server");
 		return false;
 	} else {
 		txn->notes |= SMTP_TXN_BY_LOST;
@@ -191,10 +198,10 @@ static bool plan_utf8(struct smtp_txn *txn, uint32_t ext, bool rcpt_utf8)
 	if ((sender_utf8 || head_utf8) && !(ext & SMTP_EXT_SMTPUTF8)) {
 		if (sender_utf8)
 			refuse_all(txn, SMTP_ENHANCED(5, 6, 7),
-			           "sender address needs SMTPUTF8, which the next server does not offer");
+				   "sender address needs SMTPUTF8, which the next server does not offer");
 		else
 			refuse_all(txn, SMTP_ENHANCED(5, 6, 9),
-			           "header fields need SMTPUTF8, which the next server does not offer");
+				   "header fields need SMTPUTF8, which the next server does not offer");
 		return false;
 	}
 	/* RFC 6531 section 3.4: not if nothing needs it. */
@@ -232,7 +239,8 @@ unsigned smtp_txn_plan(struct smtp_txn *txn, const struct smtp_ehlo *peer, bool 
 	if (!is_writable(txn->sender))
 		return refuse_all(txn, SMTP_ENHANCED(5, 1, 7), "sender address cannot be sent");
 	if (peer->size_octets_max && txn->octets > peer->size_octets_max)
-		return refuse_all(txn, SMTP_ENHANCED(5, 3, 4), "message is larger than the next server takes");
+		return refuse_all(txn, SMTP_ENHANCED(5, 3, 4),
+				  "message is larger than the next server takes");
 	if (!plan_utf8(txn, ext, rcpt_utf8) || !plan_requiretls(txn, ext, tls) || !plan_by(txn, ext))
 		return 0;
 	const char *const why = plan_body(txn, ext);
@@ -248,9 +256,11 @@ unsigned smtp_txn_plan(struct smtp_txn *txn, const struct smtp_ehlo *peer, bool 
 	return left;
 }
 
-/* ---- commands ------------------------------------------------------------------------------------------------- */
+/* ---- commands
+ * ------------------------------------------------------------------------------------------------- */
 
-/* Parameters that cannot be written are left out rather than the message lost: they were valid when they came. */
+/* Parameters that cannot be written are left out rather than the message lost: they were valid when they
+ * came. */
 bool smtp_txn_format_mail(const struct smtp_txn *txn, struct buf *out)
 {
 	const size_t before = out->n;

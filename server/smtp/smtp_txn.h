@@ -1,18 +1,22 @@
-/* smtp/smtp_txn.h - one message on its way to one server: what is to be sent, and what became of each recipient.
+/* smtp/smtp_txn.h - one message on its way to one server: what to send, and what became of each recipient.
  *
  * smtp_txn_plan() compares what the message needs with what the peer offers, before anything is sent:
- *   - larger than the peer's SIZE                    all recipients fail, 5.3.4
- *   - BINARYMIME without BINARYMIME and CHUNKING     all fail, 5.6.3 (RFC 3030 section 3; we do not convert)
- *   - header or sender not ASCII without SMTPUTF8    all fail, 5.6.9 or 5.6.7; a recipient not ASCII: that one (RFC 6531 3.5)
- *   - REQUIRETLS without it, or without TLS          all fail, 5.7.30; but never a bounce (RFC 8689 sections 4.2.1 and 5)
- *   - BY in mode R without DELIVERBY, or too late    all fail, 5.3.3 or 5.4.7
- *   - 8-bit content without 8BITMIME                 sent as it is, noted
- *   - RET, ENVID, NOTIFY, ORCPT without DSN          left out, noted: "relayed" notices are then ours (RFC 3461 section 5.2.2)
- *   - BY in mode N without DELIVERBY                 left out, noted
- * smtp/smtp_client.h leads the dialogue. AUTH= is not passed on: that needs a connection that we have authenticated.
+ *   - larger than the peer's SIZE                  all recipients fail, 5.3.4
+ *   - BINARYMIME without BINARYMIME and CHUNKING   all fail, 5.6.3; we do not convert (RFC 3030 section 3)
+ *   - header or sender not ASCII, no SMTPUTF8      all fail, 5.6.9 or 5.6.7 (RFC 6531 section 3.5)
+ *   - a recipient not ASCII, no SMTPUTF8           that one fails, 5.6.7
+ *   - REQUIRETLS without it, or without TLS        all fail, 5.7.30 (RFC 8689 section 4.2.1); never a bounce
+ *   - BY in mode R without DELIVERBY, or too late  all fail, 5.3.3 or 5.4.7
+ *   - 8-bit content without 8BITMIME               sent as it is, noted
+ *   - RET, ENVID, NOTIFY, ORCPT without DSN        left out, noted: "relayed" notices are then ours
+ *                                                  (RFC 3461 section 5.2.2)
+ *   - BY in mode N without DELIVERBY               left out, noted
+ * smtp/smtp_client.h leads the dialogue. AUTH= is not passed on: that needs a connection that we have
+ * authenticated.
  *
  * Pure: no I/O, no clock.
- * Ownership: the caller's, all of it; results' texts live in txn->mem. Nothing it points to may change before the end.
+ * Ownership: the caller's, all of it; results' texts live in txn->mem. Nothing it points to may change before
+ *            the end.
  * Threads: one transaction, one thread.
  * Tests: tests/unit/smtp/test_txn.c
  */
@@ -28,8 +32,8 @@
 #include "smtp/smtp_param.h"
 #include "smtp/smtp_reply.h"
 
-/* Steps of the outbound dialogue: name, text for people ("in reply to ..."), the least time to wait for its reply in seconds
- * (RFC 5321 section 4.5.3.2; BODY is one block of data). */
+/* Steps of the outbound dialogue: name, text for people ("in reply to ..."), the least time to wait for its
+ * reply in seconds (RFC 5321 section 4.5.3.2; BODY is one block of data). */
 #define SMTP_STEP_MAP(X)                                                                                     \
 	X(NONE, "no command", 300)                                                                           \
 	X(GREETING, "connect", 300)                                                                          \
@@ -73,25 +77,27 @@ struct smtp_result {
 	enum smtp_step step;           /* what it is the reply to, or where it was decided without one */
 	unsigned code;                 /* the reply's; 0: there was none, the text is ours */
 	struct smtp_enhanced enhanced; /* always there, and its class agrees with the kind */
-	struct span text;              /* the reply's without its code, lines joined by "\n", cut; or our reason */
+	struct span text; /* the reply's without its code, lines joined by "\n", cut; or our reason */
 };
 
-/* The result that a reply stands for; its text is copied to @mem, as much as fits. @reply->code is 2xx, 4xx or 5xx. */
-struct smtp_result smtp_result_of_reply(struct arena *mem, enum smtp_step step, const struct smtp_reply *reply);
+/* The result that a reply stands for; its text is copied to @mem, as much as fits. @reply->code is 2xx, 4xx
+ * or 5xx. */
+struct smtp_result smtp_result_of_reply(struct arena *mem, enum smtp_step step,
+					const struct smtp_reply *reply);
 
 struct smtp_txn_rcpt {
-	struct span address;            /* canonical mailbox without brackets, as smtp_path_format_mailbox() writes it */
+	struct span address; /* canonical mailbox without brackets, as smtp_path_format_mailbox() writes it */
 	struct smtp_rcpt_params params; /* as received */
 	struct smtp_result result;
-	bool skip;                      /* the plan refused it: it is not sent */
-	bool notice_is_ours;            /* delivered, NOTIFY=SUCCESS was asked, and the peer does no DSN */
+	bool skip;           /* the plan refused it: it is not sent */
+	bool notice_is_ours; /* delivered, NOTIFY=SUCCESS was asked, and the peer does no DSN */
 };
 
 enum smtp_txn_needs {
-	SMTP_TXN_HAS_8BIT   = 1 << 0, /* the content has octets over 127 */
-	SMTP_TXN_HAS_UTF8   = 1 << 1, /* header fields are not ASCII (RFC 6532) */
-	SMTP_TXN_USE_BDAT   = 1 << 2, /* rather BDAT than DATA if the peer has CHUNKING; BINARYMIME always does */
-	SMTP_TXN_EAGER_BDAT = 1 << 3, /* and in one group with the envelope, before its replies: for small messages */
+	SMTP_TXN_HAS_8BIT = 1 << 0,   /* the content has octets over 127 */
+	SMTP_TXN_HAS_UTF8 = 1 << 1,   /* header fields are not ASCII (RFC 6532) */
+	SMTP_TXN_USE_BDAT = 1 << 2,   /* rather BDAT than DATA if the peer has CHUNKING; BINARYMIME always */
+	SMTP_TXN_EAGER_BDAT = 1 << 3, /* a single chunk, with the envelope, before its replies */
 };
 
 enum smtp_txn_progress {
@@ -103,8 +109,8 @@ enum smtp_txn_progress {
 
 enum smtp_txn_notes {
 	SMTP_TXN_8BIT_UNDECLARED = 1 << 0,
-	SMTP_TXN_DSN_LOST        = 1 << 1, /* parameters of RFC 3461 were left out */
-	SMTP_TXN_BY_LOST         = 1 << 2,
+	SMTP_TXN_DSN_LOST = 1 << 1, /* parameters of RFC 3461 were left out */
+	SMTP_TXN_BY_LOST = 1 << 2,
 	SMTP_TXN_REQUIRETLS_LOST = 1 << 3, /* a bounce, sent without */
 };
 
@@ -112,21 +118,21 @@ struct smtp_txn {
 	/* what to send */
 	struct arena *mem;
 	struct span sender;             /* canonical mailbox; empty: the null path */
-	struct smtp_mail_params params; /* as received, but by.seconds is what remains; size_octets is not looked at */
-	uint64_t octets;                /* of the message, lines ending in CRLF, no dots doubled; exact if BDAT is to be used */
+	struct smtp_mail_params params; /* as received; but by.seconds is what remains */
+	uint64_t octets;                /* of the message with CRLFs, no dots doubled; exact */
 	unsigned needs;                 /* enum smtp_txn_needs */
 	struct smtp_txn_rcpt *rcpt;
 	unsigned nrcpt;
 
 	/* how it goes */
-	unsigned notes;                 /* enum smtp_txn_notes */
+	unsigned notes; /* enum smtp_txn_notes */
 	enum smtp_txn_progress progress;
-	struct smtp_mail_params send;   /* what MAIL carries */
-	bool utf8, dsn, bdat;           /* what this transaction uses */
+	struct smtp_mail_params send; /* what MAIL carries */
+	bool utf8, dsn, bdat;         /* what this transaction uses */
 };
 
-/* Decides what can be sent to @peer; see above. @tls: the connection is under TLS. Sets every recipient's result to PENDING
- * or to a failure. Returns how many recipients are left to be tried. */
+/* Decides what can be sent to @peer; see above. @tls: the connection is under TLS. Sets every recipient's
+ * result to PENDING or to a failure. Returns how many recipients are left to be tried. */
 unsigned smtp_txn_plan(struct smtp_txn *txn, const struct smtp_ehlo *peer, bool tls);
 
 /* Appends the command with its CRLF. False if @out is full. */

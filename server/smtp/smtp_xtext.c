@@ -66,7 +66,8 @@ bool smtp_text_is_printable(struct span s)
 	return true;
 }
 
-/* ---- the address type utf-8 ----------------------------------------------------------------------------------- */
+/* ---- the address type utf-8
+ * ----------------------------------------------------------------------------------- */
 
 static size_t utf8_put(char *p, uint32_t c)
 {
@@ -100,7 +101,8 @@ static bool is_embeddable(uint32_t c)
 	return c <= 0x10ffff && !(c >= 0xd800 && c <= 0xdfff);
 }
 
-/* EmbeddedUnicodeChar = "\x{" HEXPOINT "}" at the start of @s. Returns the octets taken, 0 if it is not one. */
+/* EmbeddedUnicodeChar = "\x{" HEXPOINT "}" at the start of @s. Returns the octets taken, 0 if it is not
+ * one. */
 static size_t embedded(struct span s, uint32_t *c_r)
 {
 	uint32_t c = 0;

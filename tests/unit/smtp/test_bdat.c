@@ -5,7 +5,12 @@
 
 static void arguments(void)
 {
-	static const struct { const char *in; int rc; uint64_t octets; bool is_last; } rows[] = {
+	static const struct {
+		const char *in;
+		int rc;
+		uint64_t octets;
+		bool is_last;
+	} rows[] = {
 		{ "0", 0, 0, false },
 		{ "0 LAST", 0, 0, true },
 		{ "86 LAST", 0, 86, true },

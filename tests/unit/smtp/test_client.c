@@ -36,7 +36,8 @@ static void talk_free(struct talk *t)
 }
 
 /* What the client sends until it has nothing more to say, and what it does then. */
-static void client_(struct talk *t, const char *want, enum smtp_client_action action, const char *file, int line)
+static void client_(struct talk *t, const char *want, enum smtp_client_action action, const char *file,
+		    int line)
 {
 	struct buf all = BUF_INIT(1 << 20);
 	enum smtp_client_action got;
@@ -51,7 +52,8 @@ static void client_(struct talk *t, const char *want, enum smtp_client_action ac
 	} while (got == SMTP_CLIENT_MORE);
 	if (got != action || strcmp(want, buf_cstr(&all)) != 0) {
 		test_fail(file, line);
-		printf("expected action %d and \"%s\", got %d and \"%s\"\n", action, want, got, buf_cstr(&all));
+		printf("expected action %d and \"%s\", got %d and \"%s\"\n", action, want, got,
+		       buf_cstr(&all));
 	}
 	buf_free(&all);
 }
@@ -79,7 +81,7 @@ static int server(struct talk *t, const char *text)
 }
 
 #define CLIENT(want, action) client_(t, want, SMTP_CLIENT_##action, __FILE__, __LINE__)
-#define SERVER(text) CHECK_INT(0, server(t, text))
+#define SERVER(text)         CHECK_INT(0, server(t, text))
 
 /* Up to READY, with these extensions (lines, each ending in "\n", codes left out). */
 static struct talk *connected(const char *ehlo)
@@ -97,7 +99,7 @@ static struct talk *connected(const char *ehlo)
 	return t;
 }
 
-#define PIPE "250-mx.example\n250-DSN\n250 PIPELINING\n"
+#define PIPE  "250-mx.example\n250-DSN\n250 PIPELINING\n"
 #define PLAIN "250 mx.example\n"
 #define CHUNK "250-mx.example\n250-PIPELINING\n250 CHUNKING\n"
 
@@ -108,20 +110,25 @@ static void begin(struct talk *t, unsigned nrcpt, unsigned needs, uint64_t octet
 		snprintf(t->names[i], sizeof t->names[i], "r%u@d", i);
 		t->rcpt[i].address = span_of(t->names[i]);
 	}
-	t->txn = (struct smtp_txn){ .mem = t->mem, .sender = SPAN("s@d"), .octets = octets, .needs = needs, .rcpt = t->rcpt,
-		.nrcpt = nrcpt };
+	t->txn = (struct smtp_txn){ .mem = t->mem,
+				    .sender = SPAN("s@d"),
+				    .octets = octets,
+				    .needs = needs,
+				    .rcpt = t->rcpt,
+				    .nrcpt = nrcpt };
 	smtp_client_begin(&t->c, &t->txn);
 }
 
-static void result_(struct talk *t, unsigned i, enum smtp_result_kind kind, enum smtp_step step, unsigned code,
-                    const char *text, const char *file, int line)
+static void result_(struct talk *t, unsigned i, enum smtp_result_kind kind, enum smtp_step step,
+		    unsigned code, const char *text, const char *file, int line)
 {
 	const struct smtp_result *r = &t->rcpt[i].result;
 
 	if (r->kind != kind || r->step != step || r->code != code || !span_eq(span_of(text), r->text)) {
 		test_fail(file, line);
-		printf("recipient %u: expected %d, %s, %u \"%s\"; got %d, %s, %u \"%.*s\"\n", i, kind, smtp_step_text(step),
-		       code, text, r->kind, smtp_step_text(r->step), r->code, SPAN_ARG(r->text));
+		printf("recipient %u: expected %d, %s, %u \"%s\"; got %d, %s, %u \"%.*s\"\n", i, kind,
+		       smtp_step_text(step), code, text, r->kind, smtp_step_text(r->step), r->code,
+		       SPAN_ARG(r->text));
 	}
 	CHECK_INT(kind == SMTP_RESULT_OK ? 2 : kind == SMTP_RESULT_TEMP ? 4 : 5, r->enhanced.class);
 }
@@ -345,7 +352,8 @@ static void too_many_recipients_is_temporary(void)
 	struct talk *t = connected(PIPE);
 
 	begin(t, 4, 0, 10);
-	CLIENT("MAIL FROM:<s@d>\nRCPT TO:<r0@d>\nRCPT TO:<r1@d>\nRCPT TO:<r2@d>\nRCPT TO:<r3@d>\nDATA\n", WAIT);
+	CLIENT("MAIL FROM:<s@d>\nRCPT TO:<r0@d>\nRCPT TO:<r1@d>\nRCPT TO:<r2@d>\nRCPT TO:<r3@d>\nDATA\n",
+	       WAIT);
 	SERVER("250 ok\n250 ok\n552 too many recipients\n552 5.5.3 too many\n552 5.3.4 too large for them\n354 go\n");
 	CLIENT("", BODY_DATA);
 	smtp_client_body_done(&t->c);
@@ -455,7 +463,11 @@ static void a_reply_before_the_body_is_complete(void)
 
 static void replies_out_of_place(void)
 {
-	static const struct { const char *replies; const char *text; enum smtp_step step; } rows[] = {
+	static const struct {
+		const char *replies;
+		const char *text;
+		enum smtp_step step;
+	} rows[] = {
 		{ "354 go\n", "unexpected intermediate reply", SMTP_STEP_MAIL },
 		{ "250 ok\n334 go\n", "unexpected intermediate reply", SMTP_STEP_RCPT },
 		{ "250 ok\n250 ok\n250 ok\n", "DATA was answered as if it were complete", SMTP_STEP_DATA },
@@ -735,10 +747,11 @@ static void states_have_names(void)
 	CHECK_STR("", smtp_client_state_name(SMTP_CLIENT_STATE_MAX_));
 }
 
-TEST_MAIN(TEST(a_session_without_extensions_waits_for_each_reply), TEST(pipelining_sends_the_envelope_as_a_group),
-          TEST(the_window_limits_what_is_in_flight), TEST(all_recipients_refused), TEST(mail_refused),
-          TEST(data_or_the_message_refused), TEST(too_many_recipients_is_temporary), TEST(the_server_closing_at_any_point),
-          TEST(a_reply_before_the_body_is_complete), TEST(replies_out_of_place), TEST(chunks_come_after_the_envelope),
-          TEST(a_small_message_may_go_with_its_envelope), TEST(a_server_without_ehlo), TEST(a_server_that_refuses_service),
-          TEST(rset_refused), TEST(what_the_plan_refuses_is_not_sent), TEST(extensions_can_be_hidden),
-          TEST(states_have_names))
+TEST_MAIN(TEST(a_session_without_extensions_waits_for_each_reply),
+	  TEST(pipelining_sends_the_envelope_as_a_group), TEST(the_window_limits_what_is_in_flight),
+	  TEST(all_recipients_refused), TEST(mail_refused), TEST(data_or_the_message_refused),
+	  TEST(too_many_recipients_is_temporary), TEST(the_server_closing_at_any_point),
+	  TEST(a_reply_before_the_body_is_complete), TEST(replies_out_of_place),
+	  TEST(chunks_come_after_the_envelope), TEST(a_small_message_may_go_with_its_envelope),
+	  TEST(a_server_without_ehlo), TEST(a_server_that_refuses_service), TEST(rset_refused),
+	  TEST(what_the_plan_refuses_is_not_sent), TEST(extensions_can_be_hidden), TEST(states_have_names))

@@ -5,7 +5,12 @@
 
 static void verbs_are_recognised_in_any_case(void)
 {
-	static const struct { const char *line; enum smtp_verb verb; const char *arg; enum smtp_verb_kind kind; } rows[] = {
+	static const struct {
+		const char *line;
+		enum smtp_verb verb;
+		const char *arg;
+		enum smtp_verb_kind kind;
+	} rows[] = {
 		{ "QUIT", SMTP_VERB_QUIT, "", SMTP_VERB_IS_SERVED },
 		{ "quit", SMTP_VERB_QUIT, "", SMTP_VERB_IS_SERVED },
 		{ "QuIt  \t ", SMTP_VERB_QUIT, "", SMTP_VERB_IS_SERVED },
@@ -38,7 +43,9 @@ static void verbs_are_recognised_in_any_case(void)
 
 static void what_is_no_command_says_why(void)
 {
-	static const struct { const char *line, *why; } rows[] = {
+	static const struct {
+		const char *line, *why;
+	} rows[] = {
 		{ "", "empty command" },
 		{ " \t ", "empty command" },
 		{ " NOOP", "space before the command" },
@@ -58,7 +65,11 @@ static void what_is_no_command_says_why(void)
 
 static void spaces_are_forgiven_when_asked(void)
 {
-	static const struct { const char *line; const char *arg; unsigned tolerated; } rows[] = {
+	static const struct {
+		const char *line;
+		const char *arg;
+		unsigned tolerated;
+	} rows[] = {
 		{ "NOOP x", "x", 0 },
 		{ "  NOOP x", "x", SMTP_LAX_SPACE },
 		{ "NOOP\tx", "x", SMTP_LAX_SPACE },
@@ -78,7 +89,11 @@ static void spaces_are_forgiven_when_asked(void)
 
 static void arguments_are_there_or_not(void)
 {
-	static const struct { const char *line; unsigned flags; int rc; } rows[] = {
+	static const struct {
+		const char *line;
+		unsigned flags;
+		int rc;
+	} rows[] = {
 		{ "DATA", 0, 0 },
 		{ "DATA now", 0, -ERR_INVAL },
 		{ "RSET x", 0, -ERR_INVAL },
@@ -110,7 +125,12 @@ static void arguments_are_there_or_not(void)
 
 static void from_and_to_are_taken_off(void)
 {
-	static const struct { const char *arg, *keyword; unsigned flags; int rc; unsigned tolerated; } rows[] = {
+	static const struct {
+		const char *arg, *keyword;
+		unsigned flags;
+		int rc;
+		unsigned tolerated;
+	} rows[] = {
 		{ "FROM:<a@b>", "FROM", 0, 5, 0 },
 		{ "from:<a@b>", "FROM", 0, 5, 0 },
 		{ "TO:<a@b>", "TO", 0, 3, 0 },
@@ -130,8 +150,8 @@ static void from_and_to_are_taken_off(void)
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
 		unsigned tolerated = 0;
 		const char *why = NULL;
-		CHECK_INT(rows[i].rc, smtp_cmd_keyword(span_of(rows[i].arg), span_of(rows[i].keyword), rows[i].flags,
-		                                       &tolerated, &why));
+		CHECK_INT(rows[i].rc, smtp_cmd_keyword(span_of(rows[i].arg), span_of(rows[i].keyword),
+						       rows[i].flags, &tolerated, &why));
 		CHECK_INT(rows[i].tolerated, tolerated);
 		CHECK((rows[i].rc < 0) == (why != NULL));
 	}
@@ -166,6 +186,7 @@ static void tolerances_have_names(void)
 		CHECK((smtp_lax_name(1u << i)[0] != 0) == ((SMTP_LAX_ALL >> i & 1) != 0));
 }
 
-TEST_MAIN(TEST(verbs_are_recognised_in_any_case), TEST(what_is_no_command_says_why), TEST(spaces_are_forgiven_when_asked),
-          TEST(arguments_are_there_or_not), TEST(from_and_to_are_taken_off), TEST(the_longest_line_depends_on_the_verb),
-          TEST(a_tls_hello_is_recognised), TEST(tolerances_have_names))
+TEST_MAIN(TEST(verbs_are_recognised_in_any_case), TEST(what_is_no_command_says_why),
+	  TEST(spaces_are_forgiven_when_asked), TEST(arguments_are_there_or_not),
+	  TEST(from_and_to_are_taken_off), TEST(the_longest_line_depends_on_the_verb),
+	  TEST(a_tls_hello_is_recognised), TEST(tolerances_have_names))

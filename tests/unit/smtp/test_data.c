@@ -48,7 +48,7 @@ struct row {
 	unsigned bare_lfs, bare_crs;
 };
 
-#define S(lit) lit, lit, sizeof(lit) - 1, sizeof(lit) - 1
+#define S(lit)   lit, lit, sizeof(lit) - 1, sizeof(lit) - 1
 #define IO(i, o) i, o, sizeof(i) - 1, sizeof(o) - 1
 
 static void check_rows(const struct row *rows, size_t n, enum smtp_data_mode mode, bool bdat)
@@ -66,7 +66,8 @@ static void check_rows(const struct row *rows, size_t n, enum smtp_data_mode mod
 			CHECK_INT(row->bare_lfs, r.d.bare_lfs);
 			CHECK_INT(row->bare_crs, r.d.bare_crs);
 			if (test_failures > before)
-				printf("  row %zu, chunks of %zu: got \"%.*s\"\n", i, chunk, SPAN_ARG(buf_span(&r.out)));
+				printf("  row %zu, chunks of %zu: got \"%.*s\"\n", i, chunk,
+				       SPAN_ARG(buf_span(&r.out)));
 			buf_free(&r.out);
 		}
 	}
@@ -175,9 +176,13 @@ static void bdat_bodies_have_no_dots(void)
 
 static void long_lines_are_counted_at_the_limit(void)
 {
-	static const struct { size_t n; bool dot; bool is_long; } rows[] = {
-		{ 997, false, false }, { 998, false, false }, { 999, false, true }, { 998, true, false },
-		{ 999, true, true },   { 5000, false, true },
+	static const struct {
+		size_t n;
+		bool dot;
+		bool is_long;
+	} rows[] = {
+		{ 997, false, false }, { 998, false, false }, { 999, false, true },
+		{ 998, true, false },  { 999, true, true },   { 5000, false, true },
 	};
 
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
@@ -219,7 +224,9 @@ static struct buf encode(struct span in, size_t chunk)
 
 static void sending_stuffs_dots_and_ends_the_body(void)
 {
-	static const struct { const char *in, *out; } rows[] = {
+	static const struct {
+		const char *in, *out;
+	} rows[] = {
 		{ "", ".\r\n" },
 		{ "a", "a\r\n.\r\n" },
 		{ "a\r\n", "a\r\n.\r\n" },
@@ -262,6 +269,6 @@ static void what_is_sent_comes_back(void)
 }
 
 TEST_MAIN(TEST(plain_bodies_end_where_they_should), TEST(only_crlf_dot_crlf_ends_a_message_when_refusing),
-          TEST(bare_endings_become_whole_when_normalising), TEST(bdat_bodies_have_no_dots),
-          TEST(long_lines_are_counted_at_the_limit), TEST(sending_stuffs_dots_and_ends_the_body),
-          TEST(what_is_sent_comes_back))
+	  TEST(bare_endings_become_whole_when_normalising), TEST(bdat_bodies_have_no_dots),
+	  TEST(long_lines_are_counted_at_the_limit), TEST(sending_stuffs_dots_and_ends_the_body),
+	  TEST(what_is_sent_comes_back))

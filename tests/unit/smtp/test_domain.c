@@ -11,7 +11,12 @@
 static void domain_names(void)
 {
 	enum { UTF8 = SMTP_ALLOW_UTF8, DOT = SMTP_LAX_TRAILING_DOT, UNDER = SMTP_LAX_UNDERSCORE };
-	static const struct { const char *in; unsigned flags; int rc; unsigned tolerated; } rows[] = {
+	static const struct {
+		const char *in;
+		unsigned flags;
+		int rc;
+		unsigned tolerated;
+	} rows[] = {
 		{ "example.org", 0, 11, 0 },
 		{ "EXAMPLE.ORG", 0, 11, 0 },
 		{ "a", 0, 1, 0 },
@@ -40,16 +45,30 @@ static void domain_names(void)
 		{ "a&b", SMTP_LAX_ALL, -ERR_SYNTAX, 0 },
 		{ "a@b", SMTP_LAX_ALL, -ERR_SYNTAX, 0 },
 		{ "[1.2.3.4]", SMTP_LAX_ALL, -ERR_SYNTAX, 0 },
-		{ "b\xc3\xbc" "cher.example", 0, -ERR_SYNTAX, 0 },
-		{ "b\xc3\xbc" "cher.example", UTF8, 15, 0 },
+		{ "b\xc3\xbc"
+		  "cher.example",
+		  0, -ERR_SYNTAX, 0 },
+		{ "b\xc3\xbc"
+		  "cher.example",
+		  UTF8, 15, 0 },
 		{ "\xe4\xbe\x8b\xe5\xad\x90.\xe5\xb9\xbf\xe5\x91\x8a", UTF8, 13, 0 },
 		{ "\xff.example", UTF8, -ERR_SYNTAX, 0 },
 		{ "\xc3.example", UTF8, -ERR_SYNTAX, 0 },
-		{ "ours.example\xe3\x80\x82" "evil.example", UTF8, -ERR_SYNTAX, 0 }, /* ideographic full stop */
-		{ "a\xef\xbc\x8e" "b", UTF8, -ERR_SYNTAX, 0 },                        /* full-width full stop */
-		{ "a\xe2\x80\xae" "b", UTF8, -ERR_SYNTAX, 0 },                        /* right-to-left override */
-		{ "a\xc2\xa0" "b", UTF8, -ERR_SYNTAX, 0 },                            /* no-break space */
-		{ "a\xe2\x80\x8d" "b", UTF8, 5, 0 },                                  /* a joiner */
+		{ "ours.example\xe3\x80\x82"
+		  "evil.example",
+		  UTF8, -ERR_SYNTAX, 0 }, /* ideographic full stop */
+		{ "a\xef\xbc\x8e"
+		  "b",
+		  UTF8, -ERR_SYNTAX, 0 }, /* full-width full stop */
+		{ "a\xe2\x80\xae"
+		  "b",
+		  UTF8, -ERR_SYNTAX, 0 }, /* right-to-left override */
+		{ "a\xc2\xa0"
+		  "b",
+		  UTF8, -ERR_SYNTAX, 0 }, /* no-break space */
+		{ "a\xe2\x80\x8d"
+		  "b",
+		  UTF8, 5, 0 }, /* a joiner */
 	};
 
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
@@ -79,7 +98,13 @@ static void a_u_label_has_at_most_59_characters(void)
 
 static void address_literals(void)
 {
-	static const struct { const char *in; unsigned flags; int rc; const char *text; int len; } rows[] = {
+	static const struct {
+		const char *in;
+		unsigned flags;
+		int rc;
+		const char *text;
+		int len;
+	} rows[] = {
 		{ "[192.0.2.1]", 0, 0, "[192.0.2.1]", 4 },
 		{ "[IPv6:2001:DB8:0:0::1]", 0, 0, "[IPv6:2001:db8::1]", 16 },
 		{ "[ipv6:::1]", 0, 0, "[IPv6:::1]", 16 },
@@ -107,7 +132,8 @@ static void address_literals(void)
 		struct smtp_literal literal;
 		const char *why = NULL;
 		unsigned tolerated = 0;
-		const int rc = smtp_literal_parse(span_of(rows[i].in), rows[i].flags, &tolerated, &literal, &why);
+		const int rc =
+			smtp_literal_parse(span_of(rows[i].in), rows[i].flags, &tolerated, &literal, &why);
 		CHECK_INT(rows[i].rc, rc);
 		if (rc < 0)
 			continue;

@@ -14,15 +14,16 @@ static struct smtp_ehlo parse(const char *lines)
 
 static void offers_are_read(void)
 {
-	struct smtp_ehlo e = parse("mx.example.org Hello client [192.0.2.1]\n"
-	                           "ENHANCEDSTATUSCODES\nPIPELINING\nEXPN\nVERB\n8BITMIME\nSIZE 50000000\nDSN\nETRN\n"
-	                           "AUTH GSSAPI PLAIN\nSTARTTLS\nDELIVERBY 240\nHELP");
+	struct smtp_ehlo e =
+		parse("mx.example.org Hello client [192.0.2.1]\n"
+		      "ENHANCEDSTATUSCODES\nPIPELINING\nEXPN\nVERB\n8BITMIME\nSIZE 50000000\nDSN\nETRN\n"
+		      "AUTH GSSAPI PLAIN\nSTARTTLS\nDELIVERBY 240\nHELP");
 
 	CHECK_STR("mx.example.org", e.name);
-	CHECK_INT(SMTP_EXT_ENHANCEDSTATUSCODES | SMTP_EXT_PIPELINING | SMTP_EXT_EXPN | SMTP_EXT_VERB | SMTP_EXT_8BITMIME |
-	                  SMTP_EXT_SIZE | SMTP_EXT_DSN | SMTP_EXT_ETRN | SMTP_EXT_AUTH | SMTP_EXT_STARTTLS |
-	                  SMTP_EXT_DELIVERBY | SMTP_EXT_HELP,
-	          e.ext);
+	CHECK_INT(SMTP_EXT_ENHANCEDSTATUSCODES | SMTP_EXT_PIPELINING | SMTP_EXT_EXPN | SMTP_EXT_VERB |
+			  SMTP_EXT_8BITMIME | SMTP_EXT_SIZE | SMTP_EXT_DSN | SMTP_EXT_ETRN | SMTP_EXT_AUTH |
+			  SMTP_EXT_STARTTLS | SMTP_EXT_DELIVERBY | SMTP_EXT_HELP,
+		  e.ext);
 	CHECK_INT(50000000, e.size_octets_max);
 	CHECK_INT(240, e.deliverby_min_s);
 	CHECK_STR("GSSAPI PLAIN", e.auth);
@@ -33,7 +34,12 @@ static void offers_are_read(void)
 
 static void odd_offers_do_no_harm(void)
 {
-	static const struct { const char *in; uint32_t ext; uint64_t size; const char *auth; } rows[] = {
+	static const struct {
+		const char *in;
+		uint32_t ext;
+		uint64_t size;
+		const char *auth;
+	} rows[] = {
 		{ "mx", 0, 0, "" },
 		{ "", 0, 0, "" },
 		{ "mx\n\n \nX-FOO bar\nLIMITS RCPTMAX=5", 0, 0, "" },
@@ -44,11 +50,13 @@ static void odd_offers_do_no_harm(void)
 		{ "mx\nSIZE 99999999999999999999999", SMTP_EXT_SIZE, 0, "" },
 		{ "mx\nSIZE  10  20", SMTP_EXT_SIZE, 10, "" },
 		{ "mx\nAUTH=PLAIN LOGIN", SMTP_EXT_AUTH, 0, "PLAIN LOGIN" },
-		{ "mx\nAUTH PLAIN LOGIN\nAUTH=PLAIN LOGIN CRAM-MD5", SMTP_EXT_AUTH, 0, "PLAIN LOGIN CRAM-MD5" },
+		{ "mx\nAUTH PLAIN LOGIN\nAUTH=PLAIN LOGIN CRAM-MD5", SMTP_EXT_AUTH, 0,
+		  "PLAIN LOGIN CRAM-MD5" },
 		{ "mx\nAUTH", SMTP_EXT_AUTH, 0, "" },
 		{ "mx\nAUTH=", SMTP_EXT_AUTH, 0, "" },
 		{ "mx\nAUTH plain b@d aaaaaaaaaaaaaaaaaaaaa", SMTP_EXT_AUTH, 0, "PLAIN" },
-		{ "mx\nSMTPUTF8 with parameters", SMTP_EXT_SMTPUTF8, 0, "" }, /* RFC 6531 section 3: they are ignored */
+		{ "mx\nSMTPUTF8 with parameters", SMTP_EXT_SMTPUTF8, 0,
+		  "" },                     /* RFC 6531 section 3: they are ignored */
 		{ "PIPELINING", 0, 0, "" }, /* the first line is the greeting */
 	};
 
@@ -70,7 +78,8 @@ static void lists_have_a_maximum(void)
 	char mech[8];
 	int n = 0;
 
-	while (n < 1000 && snprintf(mech, sizeof mech, "M-%d", n) > 0 && smtp_ehlo_add_mech(&e, span_of(mech)))
+	while (n < 1000 && snprintf(mech, sizeof mech, "M-%d", n) > 0 &&
+	       smtp_ehlo_add_mech(&e, span_of(mech)))
 		n++;
 	CHECK(n > 50 && n < 100);
 	CHECK(strlen(e.auth) <= SMTP_EHLO_AUTH_MAX);
@@ -87,11 +96,14 @@ static void lists_have_a_maximum(void)
 
 static void offers_are_written(void)
 {
-	struct smtp_ehlo e = { .ext = SMTP_EXT_PIPELINING | SMTP_EXT_SIZE | SMTP_EXT_AUTH | SMTP_EXT_DELIVERBY, .name = "mx.example" };
+	struct smtp_ehlo e = { .ext = SMTP_EXT_PIPELINING | SMTP_EXT_SIZE | SMTP_EXT_AUTH |
+				      SMTP_EXT_DELIVERBY,
+			       .name = "mx.example" };
 	struct buf out = BUF_INIT(4096);
 
 	CHECK(smtp_ehlo_format(&e, SPAN("Hello [192.0.2.1]"), true, &out));
-	CHECK_SPAN("250-mx.example Hello [192.0.2.1]\r\n250-PIPELINING\r\n250-SIZE\r\n250 DELIVERBY\r\n", buf_span(&out));
+	CHECK_SPAN("250-mx.example Hello [192.0.2.1]\r\n250-PIPELINING\r\n250-SIZE\r\n250 DELIVERBY\r\n",
+		   buf_span(&out));
 	buf_reset(&out);
 	e.size_octets_max = 10240000;
 	e.deliverby_min_s = 60;
@@ -99,13 +111,14 @@ static void offers_are_written(void)
 	smtp_ehlo_add_mech(&e, SPAN("GSSAPI"));
 	smtp_ehlo_add_mech(&e, SPAN("PLAIN"));
 	CHECK(smtp_ehlo_format(&e, SPAN(""), false, &out));
-	CHECK_SPAN("250-mx.example\r\n250-PIPELINING\r\n250-SIZE 10240000\r\n250-DELIVERBY 60\r\n250 AUTH PLAIN GSSAPI\r\n",
-	           buf_span(&out));
+	CHECK_SPAN(
+		"250-mx.example\r\n250-PIPELINING\r\n250-SIZE 10240000\r\n250-DELIVERBY 60\r\n250 AUTH PLAIN GSSAPI\r\n",
+		buf_span(&out));
 	buf_reset(&out);
 	CHECK(smtp_ehlo_format(&e, SPAN("a\r\n250 evil"), true, &out));
 	CHECK_SPAN("250-mx.example a\r\n250-PIPELINING\r\n250-SIZE 10240000\r\n250-DELIVERBY 60\r\n"
-	           "250-AUTH PLAIN GSSAPI\r\n250 AUTH=PLAIN GSSAPI\r\n",
-	           buf_span(&out));
+		   "250-AUTH PLAIN GSSAPI\r\n250 AUTH=PLAIN GSSAPI\r\n",
+		   buf_span(&out));
 	buf_free(&out);
 	out = BUF_INIT(20);
 	CHECK(!smtp_ehlo_format(&e, SPAN(""), false, &out));
@@ -115,7 +128,11 @@ static void offers_are_written(void)
 
 static void what_is_written_is_read_back(void)
 {
-	struct smtp_ehlo e = { .size_octets_max = 1, .deliverby_min_s = 2, .name = "mx.example", .auth = "PLAIN" }, back;
+	struct smtp_ehlo e = { .size_octets_max = 1,
+			       .deliverby_min_s = 2,
+			       .name = "mx.example",
+			       .auth = "PLAIN" },
+			 back;
 	struct smtp_reply_parser p;
 	const char *why;
 
@@ -141,7 +158,13 @@ static void what_is_written_is_read_back(void)
 static void helo_names(void)
 {
 	enum { LAX = SMTP_LAX_HELO };
-	static const struct { const char *arg; unsigned flags; int rc; const char *name; unsigned tolerated; } rows[] = {
+	static const struct {
+		const char *arg;
+		unsigned flags;
+		int rc;
+		const char *name;
+		unsigned tolerated;
+	} rows[] = {
 		{ "client.example", 0, SMTP_HELO_DOMAIN, "client.example", 0 },
 		{ "CLIENT", 0, SMTP_HELO_DOMAIN, "CLIENT", 0 },
 		{ "localhost", 0, SMTP_HELO_DOMAIN, "localhost", 0 },
@@ -178,7 +201,8 @@ static void helo_names(void)
 		struct span name = SPAN("untouched");
 		unsigned tolerated = 0;
 		const char *why = NULL;
-		const int rc = smtp_helo_name_check(span_of(rows[i].arg), rows[i].flags, &name, &tolerated, &why);
+		const int rc =
+			smtp_helo_name_check(span_of(rows[i].arg), rows[i].flags, &name, &tolerated, &why);
 		CHECK_INT(rows[i].rc, rc);
 		if (rc != rows[i].rc)
 			printf("  row %zu: \"%s\"\n", i, rows[i].arg);
@@ -193,9 +217,10 @@ static void helo_names(void)
 	unsigned tolerated = 0;
 	const char *why = NULL;
 	memset(longest, 'a', sizeof longest);
-	CHECK_INT(SMTP_HELO_OTHER, smtp_helo_name_check(span_make(longest, 255), LAX, &name, &tolerated, &why));
+	CHECK_INT(SMTP_HELO_OTHER,
+		  smtp_helo_name_check(span_make(longest, 255), LAX, &name, &tolerated, &why));
 	CHECK_INT(-ERR_TOOBIG, smtp_helo_name_check(span_make(longest, 256), LAX, &name, &tolerated, &why));
 }
 
-TEST_MAIN(TEST(offers_are_read), TEST(odd_offers_do_no_harm), TEST(lists_have_a_maximum), TEST(offers_are_written),
-          TEST(what_is_written_is_read_back), TEST(helo_names))
+TEST_MAIN(TEST(offers_are_read), TEST(odd_offers_do_no_harm), TEST(lists_have_a_maximum),
+	  TEST(offers_are_written), TEST(what_is_written_is_read_back), TEST(helo_names))

@@ -8,7 +8,14 @@
 
 static void lines_are_cut_and_described(void)
 {
-	static const struct { const char *in; size_t n; int consumed; const char *text; size_t text_n; unsigned flags; } rows[] = {
+	static const struct {
+		const char *in;
+		size_t n;
+		int consumed;
+		const char *text;
+		size_t text_n;
+		unsigned flags;
+	} rows[] = {
 		{ L("NOOP\r\n"), 6, L("NOOP"), 0 },
 		{ L("NOOP\r\nQUIT\r\n"), 6, L("NOOP"), 0 },
 		{ L("\r\n"), 2, L(""), 0 },
@@ -111,5 +118,6 @@ static void the_rest_of_a_long_line_is_thrown_away_in_pieces(void)
 	CHECK(!r.skipping);
 }
 
-TEST_MAIN(TEST(lines_are_cut_and_described), TEST(a_line_in_pieces_is_searched_once), TEST(the_limit_counts_the_ending),
-          TEST(a_limit_may_grow_while_the_line_comes), TEST(the_rest_of_a_long_line_is_thrown_away_in_pieces))
+TEST_MAIN(TEST(lines_are_cut_and_described), TEST(a_line_in_pieces_is_searched_once),
+	  TEST(the_limit_counts_the_ending), TEST(a_limit_may_grow_while_the_line_comes),
+	  TEST(the_rest_of_a_long_line_is_thrown_away_in_pieces))

@@ -3,14 +3,16 @@
 #include "base/err.h"
 #include "test.h"
 
-#define X10 "xxxxxxxxxx"
+#define X10  "xxxxxxxxxx"
 #define X100 X10 X10 X10 X10 X10 X10 X10 X10 X10 X10
 
 enum { ALL = ~0 };
 
 static void good_mail_parameters_come_back(void)
 {
-	static const struct { const char *in, *out; } rows[] = {
+	static const struct {
+		const char *in, *out;
+	} rows[] = {
 		{ "", "" },
 		{ "   ", "" },
 		{ " SIZE=0", " SIZE=0" },
@@ -55,7 +57,12 @@ static void good_mail_parameters_come_back(void)
 
 static void bad_mail_parameters_are_named(void)
 {
-	static const struct { const char *in; uint32_t offered; int rc; const char *param, *why; } rows[] = {
+	static const struct {
+		const char *in;
+		uint32_t offered;
+		int rc;
+		const char *param, *why;
+	} rows[] = {
 		{ " SIZE", ALL, -ERR_SYNTAX, "SIZE", "value missing" },
 		{ " SIZE=", ALL, -ERR_SYNTAX, "SIZE", "malformed value" },
 		{ " SIZE=1x", ALL, -ERR_SYNTAX, "SIZE", "size is not a number" },
@@ -85,7 +92,8 @@ static void bad_mail_parameters_are_named(void)
 		{ " AUTH=a", ALL, -ERR_SYNTAX, "AUTH", "value is neither <> nor a mailbox" },
 		{ " AUTH=a+20b@c", ALL, -ERR_SYNTAX, "AUTH", "value is neither <> nor a mailbox" },
 		{ " AUTH=+", ALL, -ERR_SYNTAX, "AUTH", "value is not xtext" },
-		{ " REQUIRETLS", ~(uint32_t)SMTP_EXT_REQUIRETLS, -ERR_UNSUPPORTED, "REQUIRETLS", "parameter not supported" },
+		{ " REQUIRETLS", ~(uint32_t)SMTP_EXT_REQUIRETLS, -ERR_UNSUPPORTED, "REQUIRETLS",
+		  "parameter not supported" },
 		{ " HOLDFOR=10", ALL, -ERR_UNSUPPORTED, "HOLDFOR", "parameter not supported" },
 		{ " NOTIFY=NEVER", ALL, -ERR_UNSUPPORTED, "NOTIFY", "parameter not supported" },
 		{ " X-1", ALL, -ERR_UNSUPPORTED, "X-1", "parameter not supported" },
@@ -100,7 +108,8 @@ static void bad_mail_parameters_are_named(void)
 		struct arena *a = arena_new(4096);
 		struct smtp_mail_params p = { .has = 1234 };
 		struct smtp_param_error e = { "", SPAN("") };
-		CHECK_INT(rows[i].rc, smtp_mail_params_parse(a, span_of(rows[i].in), rows[i].offered, &p, &e));
+		CHECK_INT(rows[i].rc,
+			  smtp_mail_params_parse(a, span_of(rows[i].in), rows[i].offered, &p, &e));
 		CHECK_SPAN(rows[i].param, e.param);
 		CHECK_STR(rows[i].why, e.why);
 		CHECK_INT(1234, p.has);
@@ -133,7 +142,11 @@ static void the_longest_values_are_taken(void)
 
 static void good_rcpt_parameters_come_back(void)
 {
-	static const struct { const char *in; bool utf8, ascii; const char *out; } rows[] = {
+	static const struct {
+		const char *in;
+		bool utf8, ascii;
+		const char *out;
+	} rows[] = {
 		{ "", false, false, "" },
 		{ " NOTIFY=NEVER", false, false, " NOTIFY=NEVER" },
 		{ " notify=never", false, false, " NOTIFY=NEVER" },
@@ -152,7 +165,8 @@ static void good_rcpt_parameters_come_back(void)
 		struct buf out = BUF_INIT(1000);
 		struct smtp_rcpt_params p = { 0 };
 		struct smtp_param_error e = { 0 };
-		CHECK_INT(0, smtp_rcpt_params_parse(a, span_of(rows[i].in), (uint32_t)ALL, rows[i].utf8, &p, &e));
+		CHECK_INT(0, smtp_rcpt_params_parse(a, span_of(rows[i].in), (uint32_t)ALL, rows[i].utf8, &p,
+						    &e));
 		CHECK_INT(0, smtp_rcpt_params_format(&p, rows[i].ascii, &out));
 		CHECK_SPAN(rows[i].out, buf_span(&out));
 		buf_free(&out);
@@ -162,7 +176,11 @@ static void good_rcpt_parameters_come_back(void)
 
 static void bad_rcpt_parameters_are_named(void)
 {
-	static const struct { const char *in; int rc; const char *why; } rows[] = {
+	static const struct {
+		const char *in;
+		int rc;
+		const char *why;
+	} rows[] = {
 		{ " NOTIFY", -ERR_SYNTAX, "value missing" },
 		{ " NOTIFY=", -ERR_SYNTAX, "malformed value" },
 		{ " NOTIFY=,", -ERR_SYNTAX, "expected NEVER, SUCCESS, FAILURE or DELAY" },
@@ -180,7 +198,8 @@ static void bad_rcpt_parameters_are_named(void)
 		struct arena *a = arena_new(4096);
 		struct smtp_rcpt_params p = { .has = 1234 };
 		struct smtp_param_error e = { "", SPAN("") };
-		CHECK_INT(rows[i].rc, smtp_rcpt_params_parse(a, span_of(rows[i].in), (uint32_t)ALL, false, &p, &e));
+		CHECK_INT(rows[i].rc,
+			  smtp_rcpt_params_parse(a, span_of(rows[i].in), (uint32_t)ALL, false, &p, &e));
 		CHECK_STR(rows[i].why, e.why);
 		CHECK_INT(1234, p.has);
 		arena_free(&a);
@@ -194,14 +213,15 @@ static void a_full_arena_is_said(void)
 	struct smtp_param_error e;
 
 	CHECK_INT(-ERR_NOMEM,
-	          smtp_rcpt_params_parse(a, SPAN(" ORCPT=rfc822;" X100), (uint32_t)ALL, false, &p, &e));
+		  smtp_rcpt_params_parse(a, SPAN(" ORCPT=rfc822;" X100), (uint32_t)ALL, false, &p, &e));
 	CHECK_SPAN("ORCPT", e.param);
 	arena_free(&a);
 }
 
 static void values_that_could_break_a_line_are_not_written(void)
 {
-	const struct smtp_mail_params m = { .has = SMTP_MAIL_SIZE | SMTP_MAIL_ENVID, .envid = SPAN("a\r\nRCPT") };
+	const struct smtp_mail_params m = { .has = SMTP_MAIL_SIZE | SMTP_MAIL_ENVID,
+					    .envid = SPAN("a\r\nRCPT") };
 	const struct smtp_rcpt_params r = { .has = SMTP_RCPT_ORCPT, .orcpt = SPAN("rfc822;a b") };
 	struct buf out = BUF_INIT(100);
 
@@ -212,6 +232,7 @@ static void values_that_could_break_a_line_are_not_written(void)
 	buf_free(&out);
 }
 
-TEST_MAIN(TEST(good_mail_parameters_come_back), TEST(bad_mail_parameters_are_named), TEST(the_longest_values_are_taken),
-          TEST(good_rcpt_parameters_come_back), TEST(bad_rcpt_parameters_are_named), TEST(a_full_arena_is_said),
-          TEST(values_that_could_break_a_line_are_not_written))
+TEST_MAIN(TEST(good_mail_parameters_come_back), TEST(bad_mail_parameters_are_named),
+	  TEST(the_longest_values_are_taken), TEST(good_rcpt_parameters_come_back),
+	  TEST(bad_rcpt_parameters_are_named), TEST(a_full_arena_is_said),
+	  TEST(values_that_could_break_a_line_are_not_written))

@@ -5,12 +5,12 @@
 
 enum {
 	NUL_OK = SMTP_ALLOW_NULL,
-	POST   = SMTP_ALLOW_POSTMASTER,
-	UTF8   = SMTP_ALLOW_UTF8,
-	IS_Q   = SMTP_PATH_IS_QUOTED,
-	IS_L   = SMTP_PATH_IS_LITERAL,
-	IS_U   = SMTP_PATH_IS_UTF8,
-	IS_N   = SMTP_PATH_IS_NULL,
+	POST = SMTP_ALLOW_POSTMASTER,
+	UTF8 = SMTP_ALLOW_UTF8,
+	IS_Q = SMTP_PATH_IS_QUOTED,
+	IS_L = SMTP_PATH_IS_LITERAL,
+	IS_U = SMTP_PATH_IS_UTF8,
+	IS_N = SMTP_PATH_IS_NULL,
 };
 
 static void good_paths_have_one_form(void)
@@ -24,7 +24,8 @@ static void good_paths_have_one_form(void)
 	} rows[] = {
 		{ "<a@b.example>", 0, 13, "a", "b.example", "<a@b.example>", 0, 0 },
 		{ "<A.b+c@B.EXAMPLE> SIZE=1", 0, 17, "A.b+c", "b.example", "<A.b+c@b.example>", 0, 0 },
-		{ "<!#$%&'*+-/=?^_`{|}~@b>", 0, 23, "!#$%&'*+-/=?^_`{|}~", "b", "<!#$%&'*+-/=?^_`{|}~@b>", 0, 0 },
+		{ "<!#$%&'*+-/=?^_`{|}~@b>", 0, 23, "!#$%&'*+-/=?^_`{|}~", "b", "<!#$%&'*+-/=?^_`{|}~@b>", 0,
+		  0 },
 		{ "<>", NUL_OK, 2, "", "", "<>", IS_N, 0 },
 		{ "<> BODY=7BIT", NUL_OK, 2, "", "", "<>", IS_N, 0 },
 		{ "<postmaster>", POST, 12, "postmaster", "", "<postmaster>", 0, 0 },
@@ -41,14 +42,21 @@ static void good_paths_have_one_form(void)
 		{ "<\"a@b\"@c>", 0, 9, "a@b", "c", "<\"a@b\"@c>", IS_Q, 0 },
 		/* literals */
 		{ "<a@[192.0.2.1]>", 0, 15, "a", "[192.0.2.1]", "<a@[192.0.2.1]>", IS_L, 0 },
-		{ "<a@[ipv6:2001:DB8::1]>", 0, 22, "a", "[IPv6:2001:db8::1]", "<a@[IPv6:2001:db8::1]>", IS_L, 0 },
+		{ "<a@[ipv6:2001:DB8::1]>", 0, 22, "a", "[IPv6:2001:db8::1]", "<a@[IPv6:2001:db8::1]>", IS_L,
+		  0 },
 		{ "<a@[x-tag:whatever]>", 0, 20, "a", "[x-tag:whatever]", "<a@[x-tag:whatever]>", IS_L, 0 },
 		/* source routes (appendix C) are stripped */
 		{ "<@a,@b:user@d>", 0, 14, "user", "d", "<user@d>", 0, 0 },
 		{ "<@ONE.example,@TWO:JOE@THREE>", 0, 29, "JOE", "three", "<JOE@three>", 0, 0 },
 		/* RFC 6531 */
-		{ "<j\xc3\xbcrgen@b\xc3\xbc" "cher.example>", UTF8, 25, "j\xc3\xbcrgen", "b\xc3\xbc" "cher.example",
-		  "<j\xc3\xbcrgen@b\xc3\xbc" "cher.example>", IS_U, 0 },
+		{ "<j\xc3\xbcrgen@b\xc3\xbc"
+		  "cher.example>",
+		  UTF8, 25, "j\xc3\xbcrgen",
+		  "b\xc3\xbc"
+		  "cher.example",
+		  "<j\xc3\xbcrgen@b\xc3\xbc"
+		  "cher.example>",
+		  IS_U, 0 },
 		{ "<\"\xc3\xbc \"@b>", UTF8, 9, "\xc3\xbc ", "b", "<\"\xc3\xbc \"@b>", IS_U | IS_Q, 0 },
 		{ "<\"\xc3\xbc\"@b>", UTF8, 8, "\xc3\xbc", "b", "<\xc3\xbc@b>", IS_U, 0 },
 		/* what can be forgiven */
@@ -64,8 +72,8 @@ static void good_paths_have_one_form(void)
 		{ "<a..b@c>", SMTP_LAX_DOTS, 8, "a..b", "c", "<\"a..b\"@c>", IS_Q, SMTP_LAX_DOTS },
 		{ "<.a@c>", SMTP_LAX_DOTS, 6, ".a", "c", "<\".a\"@c>", IS_Q, SMTP_LAX_DOTS },
 		{ "<a.@c>", SMTP_LAX_DOTS, 6, "a.", "c", "<\"a.\"@c>", IS_Q, SMTP_LAX_DOTS },
-		{ "<a@[2001:db8::1]>", SMTP_LAX_LITERAL, 17, "a", "[IPv6:2001:db8::1]", "<a@[IPv6:2001:db8::1]>", IS_L,
-		  SMTP_LAX_LITERAL },
+		{ "<a@[2001:db8::1]>", SMTP_LAX_LITERAL, 17, "a", "[IPv6:2001:db8::1]",
+		  "<a@[IPv6:2001:db8::1]>", IS_L, SMTP_LAX_LITERAL },
 		/* everything is forgiven, nothing needed it */
 		{ "<a@b.example>", SMTP_LAX_ALL, 13, "a", "b.example", "<a@b.example>", 0, 0 },
 	};
@@ -91,7 +99,11 @@ static void good_paths_have_one_form(void)
 
 static void bad_paths_are_refused_with_a_reason(void)
 {
-	static const struct { const char *in; unsigned flags; const char *why; } rows[] = {
+	static const struct {
+		const char *in;
+		unsigned flags;
+		const char *why;
+	} rows[] = {
 		{ "", SMTP_LAX_ALL, "address missing" },
 		{ "<", 0, "local part missing or begun by an invalid character" },
 		{ "<>", 0, "empty address" },
@@ -176,7 +188,12 @@ static void make(struct buf *b, size_t local, size_t domain)
 
 static void lengths_are_limited(void)
 {
-	static const struct { size_t local, domain; unsigned flags; int rc; unsigned tolerated; } rows[] = {
+	static const struct {
+		size_t local, domain;
+		unsigned flags;
+		int rc;
+		unsigned tolerated;
+	} rows[] = {
 		{ 64, 100, 0, 167, 0 },
 		{ 65, 100, 0, -ERR_TOOBIG, 0 },
 		{ 65, 100, SMTP_LAX_LONG, 168, SMTP_LAX_LONG },
@@ -244,7 +261,10 @@ static void a_full_arena_is_said(void)
 
 static void routed_local_parts_are_seen(void)
 {
-	static const struct { const char *in; bool routed; } rows[] = {
+	static const struct {
+		const char *in;
+		bool routed;
+	} rows[] = {
 		{ "<a@b>", false },
 		{ "<a+b=c@d>", false },
 		{ "<\"a b\"@c>", false },
@@ -268,7 +288,11 @@ static void routed_local_parts_are_seen(void)
 
 static void mailboxes_without_brackets(void)
 {
-	static const struct { const char *in; int rc; const char *out; } rows[] = {
+	static const struct {
+		const char *in;
+		int rc;
+		const char *out;
+	} rows[] = {
 		{ "a@b.example", 11, "<a@b.example>" },
 		{ "\"a b\"@c", 7, "<\"a b\"@c>" },
 		{ "a@b ", -ERR_SYNTAX, NULL },
@@ -320,10 +344,13 @@ static void what_cannot_be_written_is_not(void)
 
 static void mailboxes_are_compared_by_meaning(void)
 {
-	static const struct { const char *a, *b; bool eq; } rows[] = {
-		{ "<a@B>", "<\"a\"@b>", true },   { "<A@b>", "<a@b>", false }, { "<@x:a@b>", "<a@b>", true },
-		{ "<>", "<>", true },             { "<>", "<a@b>", false },
-		{ "<a@[IPv6:::ffff:1.2.3.4]>", "<a@[1.2.3.4]>", true },
+	static const struct {
+		const char *a, *b;
+		bool eq;
+	} rows[] = {
+		{ "<a@B>", "<\"a\"@b>", true }, { "<A@b>", "<a@b>", false },
+		{ "<@x:a@b>", "<a@b>", true },  { "<>", "<>", true },
+		{ "<>", "<a@b>", false },       { "<a@[IPv6:::ffff:1.2.3.4]>", "<a@[1.2.3.4]>", true },
 	};
 
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
@@ -337,6 +364,7 @@ static void mailboxes_are_compared_by_meaning(void)
 	}
 }
 
-TEST_MAIN(TEST(good_paths_have_one_form), TEST(bad_paths_are_refused_with_a_reason), TEST(lengths_are_limited),
-          TEST(a_route_is_reported), TEST(a_full_arena_is_said), TEST(routed_local_parts_are_seen),
-          TEST(mailboxes_without_brackets), TEST(what_cannot_be_written_is_not), TEST(mailboxes_are_compared_by_meaning))
+TEST_MAIN(TEST(good_paths_have_one_form), TEST(bad_paths_are_refused_with_a_reason),
+	  TEST(lengths_are_limited), TEST(a_route_is_reported), TEST(a_full_arena_is_said),
+	  TEST(routed_local_parts_are_seen), TEST(mailboxes_without_brackets),
+	  TEST(what_cannot_be_written_is_not), TEST(mailboxes_are_compared_by_meaning))

@@ -5,12 +5,18 @@
 
 static void enhanced_codes(void)
 {
-	static const struct { const char *in; int rc; const char *out; } rows[] = {
-		{ "2.0.0 OK", 5, "2.0.0" },   { "5.7.1", 5, "5.7.1" },        { "4.4.2\ttext", 5, "4.4.2" },
-		{ "5.10.123 x", 8, "5.10.123" }, { "5.7.1\nmore", 5, "5.7.1" }, { "5.7", -ERR_SYNTAX, "" },
-		{ "5.7.", -ERR_SYNTAX, "" },  { "3.0.0 x", -ERR_SYNTAX, "" }, { "5.7.1x", -ERR_SYNTAX, "" },
-		{ "5.7.1.2", -ERR_SYNTAX, "" }, { "5.1000.1", -ERR_SYNTAX, "" }, { "", -ERR_SYNTAX, "" },
-		{ "5..1 x", -ERR_SYNTAX, "" }, { "55.7.1 x", -ERR_SYNTAX, "" },
+	static const struct {
+		const char *in;
+		int rc;
+		const char *out;
+	} rows[] = {
+		{ "2.0.0 OK", 5, "2.0.0" },      { "5.7.1", 5, "5.7.1" },
+		{ "4.4.2\ttext", 5, "4.4.2" },   { "5.10.123 x", 8, "5.10.123" },
+		{ "5.7.1\nmore", 5, "5.7.1" },   { "5.7", -ERR_SYNTAX, "" },
+		{ "5.7.", -ERR_SYNTAX, "" },     { "3.0.0 x", -ERR_SYNTAX, "" },
+		{ "5.7.1x", -ERR_SYNTAX, "" },   { "5.7.1.2", -ERR_SYNTAX, "" },
+		{ "5.1000.1", -ERR_SYNTAX, "" }, { "", -ERR_SYNTAX, "" },
+		{ "5..1 x", -ERR_SYNTAX, "" },   { "55.7.1 x", -ERR_SYNTAX, "" },
 	};
 
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
@@ -32,11 +38,17 @@ static void classes(void)
 
 static void replies_are_written(void)
 {
-	static const struct { unsigned code; struct smtp_enhanced e; const char *text; unsigned flags; const char *out; } rows[] = {
+	static const struct {
+		unsigned code;
+		struct smtp_enhanced e;
+		const char *text;
+		unsigned flags;
+		const char *out;
+	} rows[] = {
 		{ 250, { 2, 1, 0 }, "Ok", 0, "250 2.1.0 Ok\r\n" },
 		{ 220, { 0, 0, 0 }, "mx.example ESMTP", 0, "220 mx.example ESMTP\r\n" },
 		{ 354, { 2, 0, 0 }, "go on", 0, "354 go on\r\n" }, /* RFC 2034: none on 3xx */
-		{ 550, { 4, 7, 1 }, "no", 0, "550 5.7.1 no\r\n" },  /* the class agrees with the code */
+		{ 550, { 4, 7, 1 }, "no", 0, "550 5.7.1 no\r\n" }, /* the class agrees with the code */
 		{ 550, { 5, 7, 1 }, "a\nb\r\nc", 0, "550-5.7.1 a\r\n550-5.7.1 b\r\n550 5.7.1 c\r\n" },
 		{ 550, { 5, 7, 1 }, "a\n", 0, "550 5.7.1 a\r\n" },
 		{ 550, { 5, 7, 1 }, "a\n\nb", 0, "550-5.7.1 a\r\n550-5.7.1 \r\n550 5.7.1 b\r\n" },
@@ -137,8 +149,9 @@ static void replies_are_read(void)
 		{ "250\r\n", 250, "", "", 1, 0, "" },
 		{ "250 \r\n", 250, "", "", 1, 0, "" },
 		{ "250-a\r\n250-b\r\n250 c\r\n", 250, "", "a\nb\nc", 3, 0, "" },
-		{ "250-First line\r\n250-Second line\r\n250-234 Text beginning with numbers\r\n250 The last line\r\n", 250, "",
-		  "First line\nSecond line\n234 Text beginning with numbers\nThe last line", 4, 0, "" },
+		{ "250-First line\r\n250-Second line\r\n250-234 Text beginning with numbers\r\n250 The last line\r\n",
+		  250, "", "First line\nSecond line\n234 Text beginning with numbers\nThe last line", 4, 0,
+		  "" },
 		{ "550-5.7.1 no\r\n550 5.7.1 never\r\n", 550, "5.7.1", "5.7.1 no\n5.7.1 never", 2, 0, "" },
 		{ "550-no\r\n550 5.7.1 never\r\n", 550, "5.7.1", "no\n5.7.1 never", 2, 0, "" },
 		{ "550-\r\n550\r\n", 550, "", "\n", 2, 0, "" },
@@ -174,7 +187,10 @@ static void replies_are_read(void)
 
 static void what_is_no_reply_is_an_error(void)
 {
-	static const struct { const char *in; const char *why; } rows[] = {
+	static const struct {
+		const char *in;
+		const char *why;
+	} rows[] = {
 		{ "hello\r\n", "not a reply code" },
 		{ "\r\n", "not a reply code" },
 		{ "150 x\r\n", "not a reply code" },
@@ -256,5 +272,5 @@ static void endless_replies_end(void)
 }
 
 TEST_MAIN(TEST(enhanced_codes), TEST(classes), TEST(replies_are_written), TEST(long_text_is_broken),
-          TEST(a_reply_that_does_not_fit_is_not_begun), TEST(replies_are_read), TEST(what_is_no_reply_is_an_error),
-          TEST(one_parser_reads_many_replies), TEST(endless_replies_end))
+	  TEST(a_reply_that_does_not_fit_is_not_begun), TEST(replies_are_read),
+	  TEST(what_is_no_reply_is_an_error), TEST(one_parser_reads_many_replies), TEST(endless_replies_end))

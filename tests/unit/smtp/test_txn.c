@@ -10,7 +10,9 @@ static struct smtp_txn make(struct arena *mem, const char *sender, const char *r
 	memset(rcpts, 0, sizeof rcpts);
 	rcpts[0].address = span_of(r1);
 	rcpts[1].address = span_of(r2);
-	return (struct smtp_txn){ .mem = mem, .sender = span_of(sender), .octets = 1000, .rcpt = rcpts, .nrcpt = r2 ? 2 : 1 };
+	return (struct smtp_txn){
+		.mem = mem, .sender = span_of(sender), .octets = 1000, .rcpt = rcpts, .nrcpt = r2 ? 2 : 1
+	};
 }
 
 static const char *mail(const struct smtp_txn *t)
@@ -53,10 +55,14 @@ static void a_peer_that_offers_nothing_gets_nothing(void)
 	const struct smtp_ehlo peer = { .ext = 0 };
 	struct smtp_txn t = make(a, "a@b.example", "c@d.example", NULL);
 
-	t.params = (struct smtp_mail_params){ .has = SMTP_MAIL_SIZE | SMTP_MAIL_RET | SMTP_MAIL_ENVID | SMTP_MAIL_BY,
-		.ret = SMTP_RET_HDRS, .envid = SPAN("QQ"), .by = { .seconds = 10 } };
+	t.params = (struct smtp_mail_params){ .has = SMTP_MAIL_SIZE | SMTP_MAIL_RET | SMTP_MAIL_ENVID |
+						     SMTP_MAIL_BY,
+					      .ret = SMTP_RET_HDRS,
+					      .envid = SPAN("QQ"),
+					      .by = { .seconds = 10 } };
 	t.needs = SMTP_TXN_HAS_8BIT;
-	t.rcpt[0].params = (struct smtp_rcpt_params){ .has = SMTP_RCPT_NOTIFY, .notify = SMTP_NOTIFY_SUCCESS };
+	t.rcpt[0].params =
+		(struct smtp_rcpt_params){ .has = SMTP_RCPT_NOTIFY, .notify = SMTP_NOTIFY_SUCCESS };
 	CHECK_INT(1, smtp_txn_plan(&t, &peer, false));
 	CHECK_STR("MAIL FROM:<a@b.example>\r\n", mail(&t));
 	CHECK_STR("RCPT TO:<c@d.example>\r\n", rcpt(&t, 0));
@@ -70,13 +76,18 @@ static void a_peer_that_offers_all_gets_all(void)
 	const struct smtp_ehlo peer = { .ext = ~0u };
 	struct smtp_txn t = make(a, "", "c@d.example", "e@f.example");
 
-	t.params = (struct smtp_mail_params){
-		.has = SMTP_MAIL_RET | SMTP_MAIL_ENVID | SMTP_MAIL_BY | SMTP_MAIL_BODY | SMTP_MAIL_AUTH | SMTP_MAIL_REQUIRETLS,
-		.ret = SMTP_RET_HDRS, .envid = SPAN("Q+20Q"), .by = { .seconds = 10, .is_return = true, .trace = true },
-		.body = SMTP_BODY_8BITMIME, .auth = SPAN("x@y") };
-	t.rcpt[0].params = (struct smtp_rcpt_params){ .has = SMTP_RCPT_NOTIFY | SMTP_RCPT_ORCPT, .orcpt = SPAN("rfc822;X@y") };
+	t.params = (struct smtp_mail_params){ .has = SMTP_MAIL_RET | SMTP_MAIL_ENVID | SMTP_MAIL_BY |
+						     SMTP_MAIL_BODY | SMTP_MAIL_AUTH | SMTP_MAIL_REQUIRETLS,
+					      .ret = SMTP_RET_HDRS,
+					      .envid = SPAN("Q+20Q"),
+					      .by = { .seconds = 10, .is_return = true, .trace = true },
+					      .body = SMTP_BODY_8BITMIME,
+					      .auth = SPAN("x@y") };
+	t.rcpt[0].params = (struct smtp_rcpt_params){ .has = SMTP_RCPT_NOTIFY | SMTP_RCPT_ORCPT,
+						      .orcpt = SPAN("rfc822;X@y") };
 	CHECK_INT(2, smtp_txn_plan(&t, &peer, true));
-	CHECK_STR("MAIL FROM:<> SIZE=1000 BODY=8BITMIME RET=HDRS BY=10;RT REQUIRETLS ENVID=Q+20Q\r\n", mail(&t));
+	CHECK_STR("MAIL FROM:<> SIZE=1000 BODY=8BITMIME RET=HDRS BY=10;RT REQUIRETLS ENVID=Q+20Q\r\n",
+		  mail(&t));
 	CHECK_STR("RCPT TO:<c@d.example> NOTIFY=NEVER ORCPT=rfc822;X@y\r\n", rcpt(&t, 0));
 	CHECK_STR("RCPT TO:<e@f.example>\r\n", rcpt(&t, 1)); /* RFC 3461 section 5.2.1: nothing is added */
 	CHECK_INT(0, t.notes);
@@ -103,7 +114,14 @@ static void size_is_compared_with_the_limit(void)
 static void bodies(void)
 {
 	enum { E8 = SMTP_EXT_8BITMIME, EB = SMTP_EXT_BINARYMIME, EC = SMTP_EXT_CHUNKING };
-	static const struct { int declared; unsigned needs; uint32_t ext; const char *mail; bool bdat; unsigned notes; } rows[] = {
+	static const struct {
+		int declared;
+		unsigned needs;
+		uint32_t ext;
+		const char *mail;
+		bool bdat;
+		unsigned notes;
+	} rows[] = {
 		{ -1, 0, E8, "MAIL FROM:<a@b>\r\n", false, 0 },
 		{ SMTP_BODY_7BIT, 0, E8, "MAIL FROM:<a@b>\r\n", false, 0 },
 		{ SMTP_BODY_7BIT, SMTP_TXN_HAS_8BIT, E8, "MAIL FROM:<a@b> BODY=8BITMIME\r\n", false, 0 },
@@ -124,7 +142,8 @@ static void bodies(void)
 		const struct smtp_ehlo peer = { .ext = rows[i].ext };
 		struct smtp_txn t = make(a, "a@b", "c@d", NULL);
 		if (rows[i].declared >= 0)
-			t.params = (struct smtp_mail_params){ .has = SMTP_MAIL_BODY, .body = (enum smtp_body)rows[i].declared };
+			t.params = (struct smtp_mail_params){ .has = SMTP_MAIL_BODY,
+							      .body = (enum smtp_body)rows[i].declared };
 		t.needs = rows[i].needs;
 		CHECK_INT(rows[i].mail ? 1 : 0, smtp_txn_plan(&t, &peer, false));
 		if (rows[i].mail)
@@ -142,8 +161,15 @@ static void bodies(void)
 static void utf8_needs_smtputf8(void)
 {
 	enum { EU = SMTP_EXT_SMTPUTF8 | SMTP_EXT_8BITMIME, HEAD = SMTP_TXN_HAS_UTF8 };
-	static const struct { const char *sender, *r1, *r2; unsigned needs; uint32_t ext; const char *mail; int r1_detail, r2_detail; } rows[] = {
-		{ "a@b", "c@d", "e@f", 0, EU, "MAIL FROM:<a@b>\r\n", 0, 0 }, /* RFC 6531 section 3.4: not without need */
+	static const struct {
+		const char *sender, *r1, *r2;
+		unsigned needs;
+		uint32_t ext;
+		const char *mail;
+		int r1_detail, r2_detail;
+	} rows[] = {
+		{ "a@b", "c@d", "e@f", 0, EU, "MAIL FROM:<a@b>\r\n", 0,
+		  0 }, /* RFC 6531 section 3.4: not without need */
 		{ UE "@b", "c@d", "e@f", 0, EU, "MAIL FROM:<" UE "@b> BODY=8BITMIME SMTPUTF8\r\n", 0, 0 },
 		{ "a@b", UE "@d", "e@f", 0, EU, "MAIL FROM:<a@b> BODY=8BITMIME SMTPUTF8\r\n", 0, 0 },
 		{ "a@b", "c@d", "e@f", HEAD, EU, "MAIL FROM:<a@b> BODY=8BITMIME SMTPUTF8\r\n", 0, 0 },
@@ -176,7 +202,8 @@ static void orcpt_is_ascii_without_smtputf8(void)
 	struct smtp_ehlo peer = { .ext = SMTP_EXT_DSN | SMTP_EXT_SMTPUTF8 | SMTP_EXT_8BITMIME };
 	struct smtp_txn t = make(a, "a@b", "c@d", NULL);
 
-	t.rcpt[0].params = (struct smtp_rcpt_params){ .has = SMTP_RCPT_ORCPT, .orcpt = SPAN("utf-8;" UE "@d") };
+	t.rcpt[0].params =
+		(struct smtp_rcpt_params){ .has = SMTP_RCPT_ORCPT, .orcpt = SPAN("utf-8;" UE "@d") };
 	CHECK_INT(1, smtp_txn_plan(&t, &peer, false));
 	CHECK_STR("RCPT TO:<c@d> ORCPT=utf-8;\\x{FC}@d\r\n", rcpt(&t, 0));
 	t.needs = SMTP_TXN_HAS_UTF8;
@@ -211,7 +238,8 @@ static void by_is_kept_or_said(void)
 	const struct smtp_ehlo peer = { .ext = SMTP_EXT_DELIVERBY }, without = { .ext = 0 };
 	struct smtp_txn t = make(a, "a@b", "c@d", NULL);
 
-	t.params = (struct smtp_mail_params){ .has = SMTP_MAIL_BY, .by = { .seconds = 5, .is_return = true } };
+	t.params =
+		(struct smtp_mail_params){ .has = SMTP_MAIL_BY, .by = { .seconds = 5, .is_return = true } };
 	CHECK_INT(1, smtp_txn_plan(&t, &peer, false));
 	CHECK_STR("MAIL FROM:<a@b> BY=5;R\r\n", mail(&t));
 	CHECK_INT(0, smtp_txn_plan(&t, &without, false));
@@ -250,12 +278,18 @@ static void addresses_that_would_break_a_line_are_not_sent(void)
 
 static void replies_become_results(void)
 {
-	static const struct { struct smtp_reply reply; enum smtp_result_kind kind; const char *enhanced; } rows[] = {
+	static const struct {
+		struct smtp_reply reply;
+		enum smtp_result_kind kind;
+		const char *enhanced;
+	} rows[] = {
 		{ { .code = 250, .enhanced = { 2, 1, 5 } }, SMTP_RESULT_OK, "2.1.5" },
 		{ { .code = 251 }, SMTP_RESULT_OK, "2.0.0" },
 		{ { .code = 450, .enhanced = { 4, 2, 1 } }, SMTP_RESULT_TEMP, "4.2.1" },
 		{ { .code = 451 }, SMTP_RESULT_TEMP, "4.0.0" },
-		{ { .code = 550, .enhanced = { 4, 7, 1 } }, SMTP_RESULT_PERM, "5.7.1" }, /* the reply code counts */
+		{ { .code = 550, .enhanced = { 4, 7, 1 } },
+		  SMTP_RESULT_PERM,
+		  "5.7.1" }, /* the reply code counts */
 		{ { .code = 450, .enhanced = { 5, 7, 1 } }, SMTP_RESULT_TEMP, "4.7.1" },
 		{ { .code = 599 }, SMTP_RESULT_PERM, "5.0.0" },
 	};
@@ -274,7 +308,8 @@ static void replies_become_results(void)
 	CHECK_INT(SMTP_RESULT_TEXT_MAX, smtp_result_of_reply(a, SMTP_STEP_DATA, &verbose).text.n);
 	arena_free(&a);
 	a = arena_new(16);
-	CHECK_INT(0, smtp_result_of_reply(a, SMTP_STEP_DATA, &verbose).text.n); /* no room: no text, but a result */
+	CHECK_INT(0, smtp_result_of_reply(a, SMTP_STEP_DATA, &verbose)
+			     .text.n); /* no room: no text, but a result */
 	arena_free(&a);
 }
 
@@ -285,8 +320,10 @@ static void relayed_notices_are_ours_without_dsn(void)
 	struct smtp_txn t = make(a, "a@b", "c@d", "e@f");
 	const struct smtp_result ok = { .kind = SMTP_RESULT_OK };
 
-	t.rcpt[0].params = (struct smtp_rcpt_params){ .has = SMTP_RCPT_NOTIFY, .notify = SMTP_NOTIFY_SUCCESS };
-	t.rcpt[1].params = (struct smtp_rcpt_params){ .has = SMTP_RCPT_NOTIFY, .notify = SMTP_NOTIFY_FAILURE };
+	t.rcpt[0].params =
+		(struct smtp_rcpt_params){ .has = SMTP_RCPT_NOTIFY, .notify = SMTP_NOTIFY_SUCCESS };
+	t.rcpt[1].params =
+		(struct smtp_rcpt_params){ .has = SMTP_RCPT_NOTIFY, .notify = SMTP_NOTIFY_FAILURE };
 	smtp_txn_plan(&t, &peer, false);
 	smtp_txn_settle(&t, SMTP_RESULT_PENDING, &ok);
 	CHECK(!t.rcpt[0].notice_is_ours && !t.rcpt[1].notice_is_ours);
@@ -313,7 +350,8 @@ static void steps_have_texts_and_times(void)
 }
 
 TEST_MAIN(TEST(a_peer_that_offers_nothing_gets_nothing), TEST(a_peer_that_offers_all_gets_all),
-          TEST(size_is_compared_with_the_limit), TEST(bodies), TEST(utf8_needs_smtputf8),
-          TEST(orcpt_is_ascii_without_smtputf8), TEST(requiretls_is_kept_or_the_mail_is_not_sent), TEST(by_is_kept_or_said),
-          TEST(addresses_that_would_break_a_line_are_not_sent), TEST(replies_become_results),
-          TEST(relayed_notices_are_ours_without_dsn), TEST(steps_have_texts_and_times))
+	  TEST(size_is_compared_with_the_limit), TEST(bodies), TEST(utf8_needs_smtputf8),
+	  TEST(orcpt_is_ascii_without_smtputf8), TEST(requiretls_is_kept_or_the_mail_is_not_sent),
+	  TEST(by_is_kept_or_said), TEST(addresses_that_would_break_a_line_are_not_sent),
+	  TEST(replies_become_results), TEST(relayed_notices_are_ours_without_dsn),
+	  TEST(steps_have_texts_and_times))

@@ -5,7 +5,10 @@
 
 static void xtext_both_ways(void)
 {
-	static const struct { struct span text; const char *xtext; } rows[] = {
+	static const struct {
+		struct span text;
+		const char *xtext;
+	} rows[] = {
 		{ SPAN_INIT("abc"), "abc" },
 		{ SPAN_INIT(""), "" },
 		{ SPAN_INIT("e=mc2@example.com"), "e+3Dmc2@example.com" }, /* RFC 4954 section 5.1 */
@@ -29,7 +32,8 @@ static void xtext_both_ways(void)
 
 static void what_is_not_xtext(void)
 {
-	static const char *const rows[] = { "+", "+2", "+2x", "+2b", "a=b", "a b", "\x7f", "\xc3\xbc", "a+", "++20", "+ 2" };
+	static const char *const rows[] = { "+",    "+2",       "+2x", "+2b",  "a=b", "a b",
+					    "\x7f", "\xc3\xbc", "a+",  "++20", "+ 2" };
 
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
 		struct arena *a = arena_new(1000);
@@ -41,7 +45,12 @@ static void what_is_not_xtext(void)
 
 static void orcpt_values(void)
 {
-	static const struct { const char *in; bool utf8; int rc; const char *type, *addr; } rows[] = {
+	static const struct {
+		const char *in;
+		bool utf8;
+		int rc;
+		const char *type, *addr;
+	} rows[] = {
 		{ "rfc822;bob@example.com", false, 0, "rfc822", "bob@example.com" },
 		{ "rfc822;bob+2Bx@example.com", false, 0, "rfc822", "bob+x@example.com" },
 		{ "RFC822;Bob@Example.COM", false, 0, "RFC822", "Bob@Example.COM" },
@@ -56,10 +65,11 @@ static void orcpt_values(void)
 		{ "utf-8;\xc3\xbc@b", true, 0, "utf-8", "\xc3\xbc@b" },
 		{ "utf-8;\xc3\xbc@b", false, -ERR_SYNTAX, NULL, NULL },
 		{ "UTF-8;\\x{FC}@b", false, 0, "UTF-8", "\xc3\xbc@b" },
-		{ "utf-8;\\x{20AC}\\x{1F600}\\x{10FFFF}", false, 0, "utf-8", "\xe2\x82\xac\xf0\x9f\x98\x80\xf4\x8f\xbf\xbf" },
+		{ "utf-8;\\x{20AC}\\x{1F600}\\x{10FFFF}", false, 0, "utf-8",
+		  "\xe2\x82\xac\xf0\x9f\x98\x80\xf4\x8f\xbf\xbf" },
 		{ "utf-8;a\\x{2B}b\\x{3D}\\x{5C}\\x{20}", false, 0, "utf-8", "a+b=\\ " },
-		{ "utf-8;\\x{41}", false, -ERR_SYNTAX, NULL, NULL },     /* ASCII must not be embedded */
-		{ "utf-8;\\x{D800}", false, -ERR_SYNTAX, NULL, NULL },   /* surrogate */
+		{ "utf-8;\\x{41}", false, -ERR_SYNTAX, NULL, NULL },   /* ASCII must not be embedded */
+		{ "utf-8;\\x{D800}", false, -ERR_SYNTAX, NULL, NULL }, /* surrogate */
 		{ "utf-8;\\x{110000}", false, -ERR_SYNTAX, NULL, NULL },
 		{ "utf-8;\\x{00}", false, -ERR_SYNTAX, NULL, NULL },
 		{ "utf-8;\\x{fc}", false, -ERR_SYNTAX, NULL, NULL },
@@ -88,10 +98,13 @@ static void orcpt_values(void)
 
 static void orcpt_is_written(void)
 {
-	static const struct { const char *mailbox, *value, *ascii; } rows[] = {
+	static const struct {
+		const char *mailbox, *value, *ascii;
+	} rows[] = {
 		{ "bob@example.com", "rfc822;bob@example.com", "rfc822;bob@example.com" },
 		{ "\"a b\"+x@c", "rfc822;\"a+20b\"+2Bx@c", "rfc822;\"a+20b\"+2Bx@c" },
-		{ "\xc3\xbc+\xe2\x82\xac@b", "utf-8;\xc3\xbc\\x{2B}\xe2\x82\xac@b", "utf-8;\\x{FC}\\x{2B}\\x{20AC}@b" },
+		{ "\xc3\xbc+\xe2\x82\xac@b", "utf-8;\xc3\xbc\\x{2B}\xe2\x82\xac@b",
+		  "utf-8;\\x{FC}\\x{2B}\\x{20AC}@b" },
 		{ "\xf0\x9f\x98\x80 x@b", "utf-8;\xf0\x9f\x98\x80\\x{20}x@b", "utf-8;\\x{1F600}\\x{20}x@b" },
 	};
 
@@ -130,4 +143,4 @@ static void full_buffers_get_nothing(void)
 }
 
 TEST_MAIN(TEST(xtext_both_ways), TEST(what_is_not_xtext), TEST(orcpt_values), TEST(orcpt_is_written),
-          TEST(full_buffers_get_nothing))
+	  TEST(full_buffers_get_nothing))
