@@ -107,7 +107,7 @@ static void numbers_are_exact(void)
 
 static void printing_never_reads_past_the_end(void)
 {
-	char out[16];
+	char out[32];
 	const char raw[3] = { 'a', 'b', 'c' }; /* no NUL behind it */
 
 	snprintf(out, sizeof out, "%.*s|%.*s", SPAN_ARG(span_make(raw, 3)), SPAN_ARG(none));
