@@ -1,6 +1,6 @@
-/* A record's strings are gathered raw in logger.text, its numbers in the record; log_end() renders both into logger.batch. Nothing is
- * allocated once the two buffers have their size. Records may nest (a function that logs is called while one is being built):
- * logger.text is emptied when the last of them has ended. */
+/* A record's strings are gathered raw in logger.text, its numbers in the record; log_end() renders both into logger.batch.
+ * Nothing is allocated once the two buffers have their size. Records may nest (a function that logs is called while one is
+ * being built): logger.text is emptied when the last of them has ended. */
 #include "base/log.h"
 
 #include <errno.h>

@@ -1,8 +1,8 @@
 /* base/log_writer.h - the sink that all loggers of the process share.
  *
- * A thread of its own writes to the descriptor, so that a reader that stands still (a full pipe, a stuck journal) never stops a
- * worker: at most `pending_max` octets wait, and what comes then is lost and counted. The order of one logger's lines is kept, lines
- * are never mixed, and after a write that failed in the middle of a line the next one begins on a new line.
+ * A thread of its own writes to the descriptor, so that a reader that stands still (a full pipe, a stuck journal) never
+ * stops a worker: at most `pending_max` octets wait, and what comes then is lost and counted. The order of one logger's
+ * lines is kept, lines are never mixed, and after a write that failed in the middle of a line the next one begins anew.
  *
  * Ownership: the creator closes it after the last logger is flushed; the descriptor stays the caller's.
  * Threads: the sink and log_writer_lost() from any.  Tests: tests/unit/base/test_log_writer.c
