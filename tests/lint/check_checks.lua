@@ -20,6 +20,7 @@ local HEADER = "/* smtp/%s.h - for a test.\n *\n * Tests: tests/unit/smtp/test_a
 local function plant_clean_tree()
   os.execute(("rm -rf %s && mkdir -p %s/tests && cp -r %s/tests/lint %s/tests/"):format(
     scratch, scratch, lint.quoted(root), scratch))
+  os.execute(("mkdir -p %s/schema && cp %s/schema/*.lua %s/schema/"):format(scratch, lint.quoted(root), scratch))
   write("server/LAYERS", "0 base -\n1 smtp -\n1 io uv.h\n9 main -\n")
   write("tests/unit/smtp/test_a.c", "")
   write("server/base/x.h", "/* base/x.h - for a test.\n *\n * Tests: tests/unit/smtp/test_a.c\n */\n#pragma once\n")
@@ -67,6 +68,11 @@ local PLANTS = {
   { "server/smtp/b.h", (HEADER:format("b"):gsub("test_a", "test_b")), "headers", "test_b.c does not exist" },
   { "server/smtp/b.h", (HEADER:format("b"):gsub("Tests:", "")), "headers", "does not say Tests:" },
   { "server/smtp/b.h", (HEADER:format("b"):gsub("#pragma once", "")), "headers", "#pragma once is missing" },
+  { "server/smtp/b.c", "void f(void)\n{\n\tlog_cstr(&r, LOG_F_CODE, s);\n}\n", "log", "b.c:3: LOG_F_CODE is of type int" },
+  { "server/smtp/b.c", "\tif (log_begin(&r, x(), LOG_EV_BUG)) {\n\t\tlog_cstr(&r, LOG_F_HELO, g(s));\n", "log",
+    "b.c:2: LOG_EV_BUG has no LOG_F_HELO" },
+  { "server/smtp/b.c", "\tlog_text(lg, LOG_EV_BUG, s);\n", "log", "LOG_EV_BUG has no text" },
+  { "server/smtp/b.c", "\tlog_begin(&r, lg, LOG_EV_NONSENSE);\n", "log", "LOG_EV_NONSENSE is not" },
   { "contrib/b", "#!/bin/sh\nif true; then\n", "shell", "contrib/b:1: " },
 }
 
@@ -75,7 +81,7 @@ local function output_of(check)
 end
 
 plant_clean_tree()
-for _, check in ipairs { "layers", "banned", "size", "headers", "shell" } do
+for _, check in ipairs { "layers", "banned", "size", "headers", "log", "shell" } do
   local out = output_of(check)
   if not out:match("status 0$") then lint.fail("tests/lint/check_" .. check .. ".lua", 1, "complains about nothing:\n%s", out) end
 end
