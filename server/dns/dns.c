@@ -41,10 +41,18 @@ struct dns_question {
 	bool over; /* the deadline has passed: nobody waits any more */
 };
 
+/* The channel of an earlier configuration, which has questions open. */
+struct retired {
+	struct list link;
+	struct dns_channel *channel;
+};
+
 struct dns {
 	struct loop *loop;
 	struct dns_config config;
 	struct dns_channel *channel; /* NULL: offline */
+	struct list retired;
+	struct task sweep; /* frees those whose last question is answered: not from inside their callbacks */
 	struct dns_cache *cache;
 	struct dns_hosts *hosts;
 	struct map questions;
@@ -149,6 +157,8 @@ static void on_answered(struct dns_ask *ask, const char *why, struct span msg)
 	const bool late = qn->over;
 
 	dns->stats.open--;
+	if (!list_empty(&dns->retired) && !dns->closing)
+		task_schedule(dns->loop, &dns->sweep);
 	if (!late)
 		leave(qn);
 	if (dns->closing) {
@@ -349,6 +359,24 @@ const struct dns_answer *dns_cache_peek(struct dns *dns, enum dns_type type, str
 
 /* ---- life ---------------------------------------------------------------------------------------------- */
 
+static void retired_free(struct retired *r)
+{
+	list_remove(&r->link);
+	dns_channel_free(&r->channel);
+	free(r);
+}
+
+static void sweep(struct task *t)
+{
+	struct dns *dns = container_of(t, struct dns, sweep);
+
+	list_for_each_safe(it, &dns->retired) {
+		struct retired *r = list_entry(it, struct retired, link);
+		if (dns_channel_open(r->channel) == 0)
+			retired_free(r);
+	}
+}
+
 static int check_config(const struct dns_config *c, struct errtext *why)
 {
 	if (c->try_timeout_us < TRY_MIN_US || c->try_timeout_us > 3600 * (int64_t)SECOND_US)
@@ -361,37 +389,90 @@ static int check_config(const struct dns_config *c, struct errtext *why)
 	return 0;
 }
 
+static int open_channel(struct loop *loop, const struct dns_config *config, struct dns_channel **channel_r,
+			struct errtext *why)
+{
+	const struct dns_channel_config cc = {
+		.servers = config->servers,
+		.servers_n = config->servers_n,
+		.resolv_conf = config->resolv_conf,
+		.try_timeout_us = config->try_timeout_us,
+		.tries = config->tries,
+		.ask_authenticated = config->trust_ad,
+	};
+
+	const int err = check_config(config, why);
+	if (err < 0)
+		return err;
+	*channel_r = config->offline ? NULL : dns_channel_new(loop, &cc, why);
+	return config->offline || *channel_r ? 0 : -ERR_INVAL;
+}
+
+/* What is borrowed is not kept. */
+static void keep_config(struct dns *dns, const struct dns_config *config)
+{
+	dns->config = *config;
+	dns->config.servers = NULL;
+	dns->config.resolv_conf = NULL;
+	dns->config.hosts = NULL;
+	dns_hosts_free(&dns->hosts);
+	dns->hosts = config->hosts ? dns_hosts_copy(config->hosts) : NULL;
+}
+
 struct dns *dns_new(struct loop *loop, const struct dns_config *config, struct errtext *why)
 {
-	struct dns_channel *channel = NULL;
+	struct dns_channel *channel;
 
-	if (check_config(config, why) < 0)
+	if (open_channel(loop, config, &channel, why) < 0)
 		return NULL;
-	if (!config->offline) {
-		const struct dns_channel_config cc = {
-			.servers = config->servers,
-			.servers_n = config->servers_n,
-			.resolv_conf = config->resolv_conf,
-			.try_timeout_us = config->try_timeout_us,
-			.tries = config->tries,
-			.ask_authenticated = config->trust_ad,
-		};
-		channel = dns_channel_new(loop, &cc, why);
-		if (!channel)
-			return NULL;
-	}
 
 	struct dns *dns = mem_alloc(sizeof *dns);
 	dns->loop = loop;
-	dns->config = *config;
-	dns->config.servers = NULL; /* what is borrowed is not kept */
-	dns->config.resolv_conf = NULL;
-	dns->config.hosts = NULL;
 	dns->channel = channel;
 	dns->cache = dns_cache_new(&config->cache);
-	dns->hosts = config->hosts ? dns_hosts_copy(config->hosts) : NULL;
 	map_init(&dns->questions);
+	list_init(&dns->retired);
+	task_init(&dns->sweep, sweep);
+	keep_config(dns, config);
 	return dns;
+}
+
+static bool same_servers(const struct dns_channel *a, const struct dns_channel *b)
+{
+	struct ip_endpoint of_a[DNS_SERVERS_MAX], of_b[DNS_SERVERS_MAX];
+	const size_t n = a ? dns_channel_servers(a, of_a) : 0;
+	size_t found = 0;
+
+	if (n != (b ? dns_channel_servers(b, of_b) : 0))
+		return false;
+	for (size_t i = 0; i < n; i++) /* in any order: it may have been turned */
+		for (size_t k = 0; k < n; k++)
+			if (ip_eq(&of_a[i].addr, &of_b[k].addr) && of_a[i].port == of_b[k].port) {
+				found++;
+				break;
+			}
+	return found == n;
+}
+
+int dns_reconfigure(struct dns *dns, const struct dns_config *config, struct errtext *why)
+{
+	struct dns_channel *channel;
+	const int err = open_channel(dns->loop, config, &channel, why);
+
+	if (err < 0)
+		return err;
+	if (!same_servers(dns->channel, channel))
+		dns_cache_clear(dns->cache);
+	dns_cache_set_limits(dns->cache, &config->cache);
+	if (dns->channel) {
+		struct retired *r = mem_alloc(sizeof *r);
+		r->channel = dns->channel;
+		list_push_back(&dns->retired, &r->link);
+		task_schedule(dns->loop, &dns->sweep);
+	}
+	dns->channel = channel;
+	keep_config(dns, config);
+	return 0;
 }
 
 void dns_free(struct dns **dnsp)
@@ -402,7 +483,11 @@ void dns_free(struct dns **dnsp)
 		return;
 	*dnsp = NULL;
 	dns->closing = true;
-	dns_channel_free(&dns->channel); /* ends every question */
+	/* This ends every question. */
+	dns_channel_free(&dns->channel);
+	list_for_each_safe(it, &dns->retired)
+		retired_free(list_entry(it, struct retired, link));
+	task_unschedule(&dns->sweep);
 	require(dns->stats.open == 0 && dns->questions.n == 0);
 	map_deinit(&dns->questions);
 	dns_cache_free(&dns->cache);

@@ -13,7 +13,8 @@
  * decides by an answer has three cases.
  *
  * Ownership: the query is embedded in its owner, who calls dns_query_deinit() when it is not pending.
- *   dns_free() completes what is pending with -ERR_CANCELED, as always at the end of the turn.
+ *   dns_free() completes what is pending with -ERR_CANCELED, as always at the end of the turn. Lookups of
+ *   more than one step (mx_lookup, reverse) go on by themselves: their scopes are closed before.
  * Threads: the loop's; one resolver per loop, nothing shared. dns_global_init() before the first thread.
  * Limits: questions_max open ones, the cache's; beyond them DNS_TEMPFAIL.  Units: as named.
  * Errors: op.status is 0 when somebody answered, whatever was said; else -ERR_TIMEOUT, -ERR_CANCELED,
@@ -60,6 +61,10 @@ void dns_global_deinit(void);
 struct dns;
 
 struct dns *dns_new(struct loop *loop, const struct dns_config *config, struct errtext *why);
+/* Everything is asked for by @config from now on; what is open goes on where it was asked. The cache is
+ * emptied when the servers are others (they may see another world); so this also makes changes of resolv.conf
+ * known. On failure nothing changes. Returns 0 or -ERR_x. */
+int dns_reconfigure(struct dns *dns, const struct dns_config *config, struct errtext *why);
 void dns_free(struct dns **dns);
 
 enum { DNS_WHAT_MAX = 80 };
@@ -84,7 +89,7 @@ void dns_query_deinit(struct dns_query *q); /* not while pending; it can be star
  * that cannot be asked for is answered with DNS_INVALID. */
 int dns_query_start(struct dns_query *q, struct dns *dns, struct scope *scope, enum dns_type type,
 		    struct span name, int64_t deadline_us);
-/* PTR of an address. */
+/* PTR of an address, which is not none. */
 int dns_query_start_ptr(struct dns_query *q, struct dns *dns, struct scope *scope, const struct ip_addr *addr,
 			int64_t deadline_us);
 
@@ -92,7 +97,8 @@ int dns_query_start_ptr(struct dns_query *q, struct dns *dns, struct scope *scop
  * deinited. */
 const struct dns_answer *dns_query_answer(const struct dns_query *q);
 
-/* What can be said at once: static or cached. NULL if nothing. Borrowed until the loop's next turn. */
+/* What can be said at once: static or cached. NULL if nothing. Borrowed until the next call of a function
+ * here and until the loop's next turn. */
 const struct dns_answer *dns_cache_peek(struct dns *dns, enum dns_type type, struct span name);
 
 /* As configured. */

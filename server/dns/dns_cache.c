@@ -49,6 +49,11 @@ struct dns_cache *dns_cache_new(const struct dns_cache_limits *limits)
 	return c;
 }
 
+void dns_cache_set_limits(struct dns_cache *c, const struct dns_cache_limits *limits)
+{
+	c->limits = *limits;
+}
+
 static size_t bytes_of(const struct entry *e)
 {
 	return sizeof *e + e->answer->bytes;

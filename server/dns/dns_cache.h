@@ -46,6 +46,8 @@ struct dns_answer *dns_cache_get_stale(struct dns_cache *c, enum dns_type type, 
  * there are old records, those. */
 struct dns_answer *dns_cache_put(struct dns_cache *c, struct dns_answer *a, int64_t now_us, bool *stale_r);
 
+/* They hold from the next answer on. */
+void dns_cache_set_limits(struct dns_cache *c, const struct dns_cache_limits *limits);
 void dns_cache_clear(struct dns_cache *c);
 size_t dns_cache_entries(const struct dns_cache *c);
 size_t dns_cache_bytes(const struct dns_cache *c);

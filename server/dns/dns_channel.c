@@ -304,6 +304,11 @@ void dns_channel_free(struct dns_channel **ch)
 	*ch = NULL;
 }
 
+unsigned dns_channel_open(const struct dns_channel *ch)
+{
+	return ch->open;
+}
+
 size_t dns_channel_servers(const struct dns_channel *ch, struct ip_endpoint *servers_r)
 {
 	memcpy(servers_r, ch->servers, ch->servers_n * sizeof *servers_r);

@@ -51,6 +51,8 @@ void dns_channel_free(struct dns_channel **ch);
 void dns_channel_ask(struct dns_channel *ch, struct dns_ask *ask, const struct dns_name *name,
 		     enum dns_type type);
 
+/* Questions that are not answered yet. */
+unsigned dns_channel_open(const struct dns_channel *ch);
 /* Of servers that are in use; fills at most DNS_SERVERS_MAX and returns how many. The first is the one asked
  * first. */
 size_t dns_channel_servers(const struct dns_channel *ch, struct ip_endpoint *servers_r);

@@ -239,6 +239,11 @@ static void on_mx(struct op *op)
 	const struct dns_answer *mx = dns_query_answer(&m->mx);
 
 	m->pending--;
+	if (m->canceled) { /* nothing is begun any more, though there may be an old answer */
+		errtext_set(&m->why, ERR_CANCELED, "%s: its MX records were not waited for", m->domain.s);
+		finish(m, MX_TEMPFAIL);
+		return;
+	}
 	m->stale = m->mx.stale;
 	m->mx_authenticated = mx->authenticated;
 	m->ttl_s = mx->ttl_s;
@@ -272,6 +277,7 @@ static void cancel(struct op *op)
 {
 	struct mx_lookup *m = container_of(op, struct mx_lookup, op);
 
+	m->canceled = true;
 	op_cancel(&m->mx.op);
 	for (size_t i = 0; i < m->hosts_n; i++)
 		for (int f = 0; f < FAMILIES; f++)
@@ -289,7 +295,7 @@ static int begin(struct mx_lookup *m, struct dns *dns, struct scope *scope, cons
 	m->result = MX_TEMPFAIL;
 	m->why.s[0] = '\0';
 	m->ttl_s = UINT32_MAX;
-	m->implicit = m->incomplete = m->stale = m->mx_authenticated = false;
+	m->implicit = m->incomplete = m->stale = m->mx_authenticated = m->canceled = false;
 	dns_query_init(&m->mx, on_mx);
 	if (deadline_us <= 0)
 		deadline_us = 2 * dns_deadline_us(dns);
@@ -343,7 +349,7 @@ int mx_lookup_start(struct mx_lookup *m, struct dns *dns, struct scope *scope, c
 
 	if (err < 0)
 		return err;
-	if (span_starts(domain, SPAN("["))) {
+	if (domain.n && domain.p[0] == '[') {
 		use_literal(m, domain);
 	} else if (take_name(m, domain)) {
 		/* Half of the time, so that addresses can be asked for when the answer was late or old. */

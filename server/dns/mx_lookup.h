@@ -52,7 +52,7 @@ struct mx_lookup {
 	struct mx_lookup_host *hosts;
 	size_t hosts_n;
 	unsigned pending;
-	bool mx_authenticated;
+	bool mx_authenticated, canceled;
 	char what[DNS_WHAT_MAX];
 };
 

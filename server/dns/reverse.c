@@ -215,6 +215,11 @@ static void on_ptr(struct op *op)
 	const struct ip_text addr = ip_format(&r->addr);
 
 	r->pending--;
+	if (r->canceled) { /* nothing is begun any more, though there may be an old answer */
+		errtext_set(&r->why, ERR_CANCELED, "the name of %s was not waited for", addr.s);
+		finish(r, REVERSE_TEMPERROR);
+		return;
+	}
 	r->stale = r->ptr.stale;
 	r->ttl_s = ptr->ttl_s;
 	switch (ptr->result) {
@@ -241,6 +246,7 @@ static void cancel(struct op *op)
 {
 	struct reverse *r = container_of(op, struct reverse, op);
 
+	r->canceled = true;
 	op_cancel(&r->ptr.op);
 	for (size_t i = 0; i < r->n; i++)
 		op_cancel(&r->names[i].query_.op);
@@ -259,13 +265,18 @@ int reverse_start(struct reverse *r, struct dns *dns, struct scope *scope, const
 	r->verdict = REVERSE_TEMPERROR;
 	r->why.s[0] = '\0';
 	r->ttl_s = 0;
-	r->more_names = r->stale = false;
+	r->more_names = r->stale = r->canceled = false;
 	r->until_us = loop_now_us(scope->loop) + deadline_us;
 	snprintf(r->what, sizeof r->what, "reverse dns of %s", text.s);
 	dns_query_init(&r->ptr, on_ptr);
 	const int err = op_begin(&r->op, scope, r->what, deadline_us, cancel);
 	if (err < 0)
 		return err;
+	if (addr->len == 0) { /* a client on a unix socket */
+		errtext_set(&r->why, ERR_NOTFOUND, "the client has no address, so it has no name");
+		finish(r, REVERSE_NO_PTR);
+		return 0;
+	}
 	/* Half of the time, so that addresses can be asked for when the answer was late or old. */
 	r->pending = dns_query_start_ptr(&r->ptr, dns, scope, addr,
 					 deadline_us / 2 > STEP_MIN_US ? deadline_us / 2 : STEP_MIN_US) == 0;

@@ -77,6 +77,7 @@ struct reverse {
 	int64_t until_us;
 	struct dns_query ptr;
 	unsigned pending;
+	bool canceled;
 	char what[DNS_WHAT_MAX];
 };
 

@@ -246,6 +246,51 @@ static void the_servers_word_is_taken_only_when_configured(void)
 	}
 }
 
+static void reconfiguration_leaves_open_questions_alone(void)
+{
+	struct name_server *other = name_server_start("mx1.example.org A 198.51.100.9\n");
+	struct dns_config config = dns_test_config();
+	struct dns_test t;
+	struct dns_query open, q;
+	struct errtext why = { "" };
+
+	bed(&t, zone);
+	dns_query_init(&open, nothing_done);
+	dns_query_init(&q, nothing_done);
+	dns_test_ask(&t, &q, DNS_A, "mx1.example.org");
+	CHECK_INT(0, dns_query_start(&open, t.dns, &t.scope, DNS_A, SPAN("slow.example.org"), 0));
+
+	config.tries = 0;
+	CHECK_INT(-ERR_INVAL, dns_reconfigure(t.dns, &config, &why)); /* nothing changes */
+	CHECK(dns_cache_peek(t.dns, DNS_A, SPAN("mx1.example.org")) != NULL);
+	config = dns_test_config();
+	config.servers = &t.ns->endpoint;
+	config.servers_n = 1;
+	CHECK_INT(0, dns_reconfigure(t.dns, &config, &why)); /* the same server: what is known stays */
+	CHECK(dns_cache_peek(t.dns, DNS_A, SPAN("mx1.example.org")) != NULL);
+	config.servers = &other->endpoint;
+	CHECK_INT(0, dns_reconfigure(t.dns, &config, &why));
+	CHECK(dns_cache_peek(t.dns, DNS_A, SPAN("mx1.example.org")) == NULL);
+	CHECK_INT(198, dns_test_ask(&t, &q, DNS_A, "mx1.example.org")->record[0].addr.b[0]);
+	CHECK(op_pending(&open.op));
+	dns_test_wait(&t, &open.op);
+	CHECK_INT(9, dns_query_answer(&open)->record[0].addr.b[3]); /* from the first server */
+
+	/* And with a question open on a channel that is gone, the resolver can go. */
+	config.offline = true;
+	name_server_script(other, "* DROP\n");
+	CHECK_INT(0, dns_query_start(&open, t.dns, &t.scope, DNS_A, SPAN("a.example.org"), 0));
+	CHECK_INT(0, dns_reconfigure(t.dns, &config, &why));
+	CHECK_INT(DNS_NXDOMAIN, dns_test_ask(&t, &q, DNS_A, "b.example.org")->result);
+	dns_free(&t.dns);
+	dns_test_wait(&t, &open.op);
+	CHECK_INT(-ERR_CANCELED, open.op.status);
+	dns_query_deinit(&open);
+	dns_query_deinit(&q);
+	dns_test_stop(&t);
+	name_server_stop(&other);
+}
+
 static void wrong_configurations_are_refused(void)
 {
 	struct loop *loop = loop_new();
@@ -282,6 +327,7 @@ int main(int argc, char **argv)
 		TEST(static_answers_come_first),
 		TEST(offline_nothing_exists),
 		TEST(the_servers_word_is_taken_only_when_configured),
+		TEST(reconfiguration_leaves_open_questions_alone),
 		TEST(wrong_configurations_are_refused),
 	};
 

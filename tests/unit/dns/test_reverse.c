@@ -222,6 +222,39 @@ static void cancel_in_every_step(void)
 	bed_stop(&b);
 }
 
+static void a_cancel_is_prompt_even_with_old_answers(void)
+{
+	const struct ip_addr addr = addr_of("192.0.2.1");
+	struct bed b;
+
+	bed_start(&b, campus);
+	look_up(&b, "192.0.2.1");
+	loop_clock_advance(b.t.loop, 600 * (int64_t)SECOND);
+	name_server_script(b.t.ns, "* DROP\n");
+	const int asked = name_server_asked(b.t.ns, NULL, "A");
+	CHECK_INT(0, reverse_start(&b.r, b.t.dns, &b.t.scope, &addr, 0));
+	op_cancel(&b.r.op);
+	loop_run_once(b.t.loop, false);
+	CHECK(!op_pending(&b.r.op));
+	CHECK_INT(-ERR_CANCELED, b.r.op.status);
+	CHECK_INT(REVERSE_TEMPERROR, b.r.verdict);
+	CHECK_INT(asked, name_server_asked(b.t.ns, NULL, "A"));
+	bed_stop(&b);
+}
+
+static void a_client_without_an_address_has_no_name(void)
+{
+	const struct ip_addr none = { 0 };
+	struct bed b;
+
+	bed_start(&b, campus);
+	CHECK_INT(0, reverse_start(&b.r, b.t.dns, &b.t.scope, &none, 0));
+	dns_test_wait(&b.t, &b.r.op);
+	CHECK_INT(REVERSE_NO_PTR, b.r.verdict);
+	CHECK_STR("the client has no address, so it has no name", b.r.why.s);
+	bed_stop(&b);
+}
+
 static void supposed_names(void)
 {
 	struct dns_config config = dns_test_config();
@@ -252,4 +285,5 @@ static void names_of_verdicts(void)
 
 TEST_MAIN(TEST(the_six_cases), TEST(and_the_odd_ones), TEST(names_are_limited),
 	  TEST(an_outage_is_not_a_mismatch), TEST(the_deadline_holds_for_both_steps),
-	  TEST(cancel_in_every_step), TEST(supposed_names), TEST(names_of_verdicts))
+	  TEST(cancel_in_every_step), TEST(a_cancel_is_prompt_even_with_old_answers),
+	  TEST(a_client_without_an_address_has_no_name), TEST(supposed_names), TEST(names_of_verdicts))
