@@ -102,7 +102,7 @@ bool smtp_reply_add(struct buf *out, unsigned code, struct smtp_enhanced enhance
 {
 	const size_t before = out->n;
 	char prefix[32];
-	size_t last = before;
+	size_t last;
 	bool ok = true;
 
 	if (!verify(smtp_reply_class(code) != SMTP_REPLY_NONE))
