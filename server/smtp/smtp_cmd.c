@@ -105,8 +105,11 @@ int smtp_cmd_arg_check(struct smtp_cmd *cmd, unsigned flags, const char **why_r)
 {
 	switch (verbs[cmd->verb].arg) {
 	case SMTP_ARG_NEEDED:
-		if (cmd->arg.n == 0)
+		if (cmd->arg.n)
+			return 0;
+		if (!(flags & SMTP_LAX_HELO) || (cmd->verb != SMTP_VERB_HELO && cmd->verb != SMTP_VERB_EHLO))
 			return fail(why_r, "argument missing", ERR_INVAL);
+		cmd->tolerated |= SMTP_LAX_HELO;
 		return 0;
 	case SMTP_ARG_NONE:
 		/* RFC 5321 section 4.3.2: 501 unless an extension says otherwise. */

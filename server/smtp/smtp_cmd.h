@@ -84,7 +84,7 @@ int smtp_cmd_parse(struct span line, unsigned flags, struct smtp_cmd *cmd_r, con
 
 /* Has the command an argument where it needs one, and none where it takes none? Apart from parsing, so that a
  * command in the wrong place is told that first. Returns 0, or -ERR_INVAL (501 5.5.4) with *why_r.
- * SMTP_LAX_ARGUMENT drops a superfluous argument from @cmd. */
+ * SMTP_LAX_ARGUMENT drops a superfluous one from @cmd; SMTP_LAX_HELO lets HELO and EHLO come without. */
 int smtp_cmd_arg_check(struct smtp_cmd *cmd, unsigned flags, const char **why_r);
 
 /* The "FROM:" of MAIL, the "TO:" of RCPT: takes @keyword and its colon off the start of @arg.

@@ -186,6 +186,11 @@ int smtp_helo_name_check(struct span arg, unsigned flags, struct span *name_r, u
 	unsigned forgiven = 0;
 	struct ip_addr addr;
 
+	if (name.n == 0 && lax) {
+		*tolerated |= SMTP_LAX_HELO;
+		*name_r = SPAN("");
+		return SMTP_HELO_OTHER;
+	}
 	if (name.n == 0)
 		return fail(why_r, "host name missing", ERR_SYNTAX);
 	if (name.n > SMTP_DOMAIN_MAX)

@@ -84,7 +84,7 @@ enum smtp_helo_kind {
 	SMTP_HELO_DOMAIN,  /* a well-formed name, qualified or not */
 	SMTP_HELO_LITERAL, /* "[192.0.2.1]" */
 	SMTP_HELO_ADDRESS, /* "192.0.2.1": as a name well-formed, but no name */
-	SMTP_HELO_OTHER,   /* tolerated: printable, but neither of these */
+	SMTP_HELO_OTHER,   /* tolerated: printable, but none of these; or empty */
 };
 
 /* Checks the argument of HELO and EHLO. Strict: domain or literal and nothing else. With SMTP_LAX_HELO any

@@ -18,7 +18,7 @@
 	X(DOTS, 5, "dots")                 /* <a..b@c.example>, <a.@c.example>; quoted when it goes out */   \
 	X(LONG, 6, "long")                 /* local part up to 255 octets, path up to 1024 */                \
 	X(LITERAL, 7, "literal")           /* [2001:db8::1] without its "IPv6:" */                           \
-	X(HELO, 8, "helo")                 /* any printable HELO name, words after it */                     \
+	X(HELO, 8, "helo")                 /* any printable HELO name or none, words after it */             \
 	X(ARGUMENT, 9, "argument")         /* DATA, RSET, QUIT, STARTTLS with an argument; it is ignored */
 
 enum smtp_lax {
