@@ -502,6 +502,21 @@ static void replies_out_of_place(void)
 	CHECK_INT(-ERR_SYNTAX, server(t, "220 a\n220 b\n"));
 	CLIENT("", CLOSE);
 	talk_free(t);
+
+	t = talk_new((struct smtp_client_config){ .window = 0 });
+	SERVER("220 a\n");
+	CLIENT("EHLO relay.example\n", WAIT);
+	CHECK_INT(-ERR_SYNTAX, server(t, "334 go on\n"));
+	CHECK_INT(SMTP_STEP_EHLO, t->c.failure.step);
+	CLIENT("", CLOSE);
+	talk_free(t);
+
+	t = connected(PLAIN); /* not from our parser, which knows no such code */
+	CHECK_INT(-ERR_SYNTAX, smtp_client_reply(&t->c, &(struct smtp_reply){ .code = 600 }));
+	CLIENT("", CLOSE);
+	smtp_client_quit(&t->c);
+	CLIENT("", CLOSE);
+	talk_free(t);
 }
 
 static void chunks_come_after_the_envelope(void)

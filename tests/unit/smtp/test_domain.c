@@ -143,4 +143,20 @@ static void address_literals(void)
 	}
 }
 
-TEST_MAIN(TEST(domain_names), TEST(a_u_label_has_at_most_59_characters), TEST(address_literals))
+static void a_literal_has_a_limit(void)
+{
+	char in[300] = "[tag:";
+	struct smtp_literal literal;
+	unsigned tolerated = 0;
+	const char *why = NULL;
+
+	memset(in + 5, 'x', sizeof in - 5);
+	in[254] = ']';
+	CHECK_INT(0, smtp_literal_parse(span_make(in, 255), 0, &tolerated, &literal, &why));
+	in[254] = 'x';
+	in[255] = ']';
+	CHECK_INT(-ERR_TOOBIG, smtp_literal_parse(span_make(in, 256), 0, &tolerated, &literal, &why));
+}
+
+TEST_MAIN(TEST(domain_names), TEST(a_u_label_has_at_most_59_characters), TEST(address_literals),
+	  TEST(a_literal_has_a_limit))

@@ -136,6 +136,10 @@ static void the_longest_values_are_taken(void)
 	buf_add_str(&in, " AUTH=" X100 X100 "@" X10);
 	CHECK_INT(0, smtp_mail_params_parse(a, buf_span(&in), (uint32_t)ALL, &m, &e));
 	CHECK_INT(211, m.auth.n);
+	buf_reset(&in);
+	buf_add_str(&in, " AUTH=" X100 X100 X100 X100 X100 "x");
+	CHECK_INT(-ERR_SYNTAX, smtp_mail_params_parse(a, buf_span(&in), (uint32_t)ALL, &m, &e));
+	CHECK_STR("value too long", e.why);
 	buf_free(&in);
 	arena_free(&a);
 }

@@ -218,6 +218,17 @@ static void lengths_are_limited(void)
 		CHECK((rows[i].rc < 0) == (why != NULL));
 		arena_free(&a);
 	}
+	/* a mailbox counts as if it had brackets */
+	for (size_t domain = 189; domain <= 190; domain++) {
+		struct arena *a = arena_new(4096);
+		struct smtp_path p;
+		const char *why = NULL;
+		make(&b, 64, domain);
+		const struct span inner = span_make(b.p + 1, b.n - 2);
+		CHECK_INT(domain == 189 ? 254 : -ERR_TOOBIG, smtp_path_parse_mailbox(a, inner, 0, &p, &why));
+		CHECK_INT(inner.n, smtp_path_parse_mailbox(a, inner, SMTP_LAX_LONG, &p, &why));
+		arena_free(&a);
+	}
 	/* a route counts, too */
 	buf_reset(&b);
 	buf_add_str(&b, "<");
