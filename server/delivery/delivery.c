@@ -5,8 +5,8 @@
 
 #include "base/mem.h"
 
-struct delivery *delivery_new(const struct delivery_config *cfg, struct loop *loop, struct dns *dns, const struct hooks *hooks,
-			      struct logger *log, struct metric_shard *metrics)
+struct delivery *delivery_new(const struct delivery_config *cfg, struct loop *loop, struct dns *dns,
+			      const struct hooks *hooks, struct logger *log, struct metric_shard *metrics)
 {
 	struct delivery *d = mem_alloc(sizeof *d);
 
@@ -48,7 +48,8 @@ static struct span next_hop_of(const struct route *r, struct span domain)
 }
 
 /* A policy's choice is a route's name, or a host; a name that is gone from the configuration falls back to the domain's. */
-static void find_route(void *arg, const struct envelope *env, const struct envelope_rcpt *rcpt, struct queue_route *route_r)
+static void find_route(void *arg, const struct envelope *env, const struct envelope_rcpt *rcpt,
+		       struct queue_route *route_r)
 {
 	const struct delivery *d = arg;
 	const struct route *r = rcpt->route.n ? route_by_name(d->cfg.routes, rcpt->route) : NULL;
@@ -74,7 +75,11 @@ static bool refresh_route(void *arg, const struct queue_dest *dest, struct queue
 
 	if (!r)
 		return false;
-	*route_r = (struct queue_route){ .name = r->name, .next_hop = dest->next_hop, .config = r, .schedule = &r->schedule, .limits = r->limits };
+	*route_r = (struct queue_route){ .name = r->name,
+					 .next_hop = dest->next_hop,
+					 .config = r,
+					 .schedule = &r->schedule,
+					 .limits = r->limits };
 	return true;
 }
 
@@ -136,7 +141,8 @@ static void on_notify(void *arg, struct queue_notice *notice)
 }
 
 /* What the queue ended itself: expired, DELIVERBY, an operator's order. */
-static void on_ended(void *arg, uint64_t id, const struct envelope *env, const struct queue_outcome *outcomes, uint32_t n)
+static void on_ended(void *arg, uint64_t id, const struct envelope *env, const struct queue_outcome *outcomes,
+		     uint32_t n)
 {
 	struct delivery *d = arg;
 

@@ -18,19 +18,19 @@
 #include "queue/queue.h"
 
 struct delivery_config {
-	struct span hostname;          /* EHLO, notices */
+	struct span hostname; /* EHLO, notices */
 	struct mx_self self;
 	const struct route_table *routes;
 	struct span help_text, help_url, notice_from; /* of notices; may be empty */
 	int zone_min;
 	unsigned links_max;
-	const void *policies;          /* whose observers hear of deliveries; NULL: nobody */
+	const void *policies; /* whose observers hear of deliveries; NULL: nobody */
 };
 
 struct delivery;
 
-struct delivery *delivery_new(const struct delivery_config *cfg, struct loop *loop, struct dns *dns, const struct hooks *hooks,
-			      struct logger *log, struct metric_shard *metrics);
+struct delivery *delivery_new(const struct delivery_config *cfg, struct loop *loop, struct dns *dns,
+			      const struct hooks *hooks, struct logger *log, struct metric_shard *metrics);
 /* For queue_new(). */
 struct queue_ops delivery_queue_ops(struct delivery *d);
 /* Before the first job. */

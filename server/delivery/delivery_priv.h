@@ -12,9 +12,9 @@
 #include "spool/envelope.h"
 
 enum {
-	LINK_MEM_MAX = 4 * 1024 * 1024,     /* one transaction's envelope and results */
-	LINK_CHUNK_OCTETS = 64 * 1024,      /* of a large message, read at a time */
-	LINK_TARGETS_TRIED_MAX = 5,         /* addresses tried for one job */
+	LINK_MEM_MAX = 4 * 1024 * 1024, /* one transaction's envelope and results */
+	LINK_CHUNK_OCTETS = 64 * 1024,  /* of a large message, read at a time */
+	LINK_TARGETS_TRIED_MAX = 5,     /* addresses tried for one job */
 };
 
 struct delivery {
@@ -28,7 +28,7 @@ struct delivery {
 	struct spool *spool;
 	struct list links;
 	unsigned nlinks, busy;
-	struct scope notices;          /* commits of notices under way */
+	struct scope notices; /* commits of notices under way */
 	bool stopping;
 };
 
@@ -39,10 +39,10 @@ struct delivery_pool {
 
 /* The message as one run of octets: head, then the body from memory or from its file. */
 struct body {
-	struct spool_image *image;     /* a reference */
+	struct spool_image *image; /* a reference */
 	uint64_t at;
-	char *chunk;                   /* LINK_CHUNK_OCTETS, for large messages */
-	struct span in_chunk;          /* read and not used */
+	char *chunk;          /* LINK_CHUNK_OCTETS, for large messages */
+	struct span in_chunk; /* read and not used */
 	struct spool_read read;
 };
 
@@ -60,27 +60,27 @@ struct link {
 	struct scope scope;
 	enum link_step step;
 	bool scope_closed;
-	bool counted;                  /* in the ledger */
+	bool counted; /* in the ledger */
 	struct task run_task;
 
 	struct mx_lookup mx;
 	bool mx_used;
-	uint32_t host_at;              /* routes with hosts: which one is being tried */
+	uint32_t host_at; /* routes with hosts: which one is being tried */
 	uint32_t hosts_tried;
-	size_t target_at;              /* of mx.targets */
-	unsigned tried;                /* addresses, for the job in hand */
+	size_t target_at; /* of mx.targets */
+	unsigned tried;   /* addresses, for the job in hand */
 	struct tcp_connect tcp;
-	struct stream *stream;         /* NULL: not connected */
+	struct stream *stream; /* NULL: not connected */
 	struct smtp_client client;
 	struct smtp_reply_parser parser;
 	struct buf out;
-	char remote[320];              /* "mx.example.org[192.0.2.1]:25" */
-	uint64_t connection;           /* counts connections of this link */
-	unsigned messages;             /* on this connection */
+	char remote[320];    /* "mx.example.org[192.0.2.1]:25" */
+	uint64_t connection; /* counts connections of this link */
+	unsigned messages;   /* on this connection */
 	int64_t opened_us;
 
 	bool has_work;
-	bool reused;                   /* this job did not open the connection */
+	bool reused; /* this job did not open the connection */
 	struct queue_work work;
 	struct arena *mem;
 	struct envelope env;
@@ -88,8 +88,8 @@ struct link {
 	struct spool_load load;
 	struct body body;
 	struct smtp_data_encoder encoder;
-	uint64_t chunk_left;           /* BODY_CHUNK: still to be written */
-	struct errtext why;            /* of the last failure to reach anybody */
+	uint64_t chunk_left; /* BODY_CHUNK: still to be written */
+	struct errtext why;  /* of the last failure to reach anybody */
 	int64_t taken_us, connected_us;
 };
 
@@ -134,8 +134,10 @@ void body_read_done(struct body *b);
 /* The transaction's results become the job's outcomes, are logged and told to observers; the job goes back to the queue. */
 void outcome_of_txn(struct link *l);
 /* All recipients of the job alike. */
-void outcome_of_all(struct link *l, enum queue_status status, int code, const char *enhanced, struct span text);
-void outcome_log(struct delivery *d, const struct link *l, uint64_t id, const struct envelope *env, const struct queue_outcome *o);
+void outcome_of_all(struct link *l, enum queue_status status, int code, const char *enhanced,
+		    struct span text);
+void outcome_log(struct delivery *d, const struct link *l, uint64_t id, const struct envelope *env,
+		 const struct queue_outcome *o);
 
 /* ---- notice.c ---- */
 void notice_make(struct delivery *d, struct queue_notice *notice);

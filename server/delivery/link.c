@@ -110,7 +110,9 @@ static bool make_txn(struct link *l)
 
 	if (envelope_decode(img->meta, l->mem, env) < 0)
 		return false;
-	*t = (struct smtp_txn){ .mem = l->mem, .sender = env->sender, .octets = body_octets(&l->body), .nrcpt = l->work.nrcpt };
+	*t = (struct smtp_txn){
+		.mem = l->mem, .sender = env->sender, .octets = body_octets(&l->body), .nrcpt = l->work.nrcpt
+	};
 	t->rcpt = arena_array(l->mem, struct smtp_txn_rcpt, l->work.nrcpt);
 	if (!t->rcpt)
 		return false;
@@ -131,7 +133,9 @@ static bool make_txn(struct link *l)
 	if (env->deliver_by_us) {
 		const int64_t left_s = (env->deliver_by_us - loop_wall_us(l->d->loop)) / 1000000;
 		t->params.has |= SMTP_MAIL_BY;
-		t->params.by = (struct smtp_by){ .seconds = (int32_t)(left_s > INT32_MAX ? INT32_MAX : left_s < -99999999 ? -99999999 : left_s),
+		t->params.by = (struct smtp_by){ .seconds = (int32_t)(left_s > INT32_MAX   ? INT32_MAX
+								      : left_s < -99999999 ? -99999999
+											   : left_s),
 						 .is_return = !(env->flags & ENVELOPE_BY_NOTIFY),
 						 .trace = env->flags & ENVELOPE_BY_TRACE };
 	}
@@ -248,7 +252,8 @@ void link_job_done(struct link *l)
 		link_end(l);
 		return;
 	}
-	if (l->d->stopping || !r || (most && l->messages >= most) || queue_connection_wanted(l->d->queue, l->dest)) {
+	if (l->d->stopping || !r || (most && l->messages >= most) ||
+	    queue_connection_wanted(l->d->queue, l->dest)) {
 		smtp_client_quit(&l->client);
 		l->step = LINK_TALKING;
 		link_run_soon(l);
@@ -257,7 +262,8 @@ void link_job_done(struct link *l)
 	l->step = LINK_IDLE;
 	list_push_back(&((struct delivery_pool *)l->dest->pool)->idle, &l->idle);
 	stream_set_deadline(l->stream, r->idle_timeout_us);
-	link_run_soon(l); /* takes the next job, if there is one, from the loop and not from inside the last */
+	link_run_soon(
+		l); /* takes the next job, if there is one, from the loop and not from inside the last */
 }
 
 /* ---- driving -------------------------------------------------------------------------------------------------- */

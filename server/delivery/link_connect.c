@@ -13,7 +13,8 @@ static bool pick_host(struct link *l, struct route_host *h_r)
 	const struct span hop = l->dest->next_hop;
 
 	if (hop.n && hop.p[0] == '[' && !(r->nhosts && span_eq(hop, r->host[0].text)))
-		return route_host_parse(hop, h_r) == 0; /* an address literal as a domain has no port and is for mx_lookup */
+		return route_host_parse(hop, h_r) ==
+		       0; /* an address literal as a domain has no port and is for mx_lookup */
 	if (!r->nhosts)
 		return false;
 	if (l->hosts_tried == 0 && r->nhosts > 1) {
@@ -31,7 +32,8 @@ static bool pick_host(struct link *l, struct route_host *h_r)
 void link_resolve(struct link *l)
 {
 	const struct route *r = l->dest->route_config;
-	const struct mx_config cfg = { .self = l->d->cfg.self, .families = r ? r->families : MX_FAMILIES_IPV6_FIRST };
+	const struct mx_config cfg = { .self = l->d->cfg.self,
+				       .families = r ? r->families : MX_FAMILIES_IPV6_FIRST };
 	struct route_host host;
 	int err;
 
@@ -56,7 +58,10 @@ void link_resolve(struct link *l)
 /* Nobody could be reached: the job is deferred, and the destination as a whole waits. */
 static void unreachable(struct link *l, int code)
 {
-	const struct queue_outcome why = { .status = QUEUE_DEFERRED, .code = code, .enhanced = SPAN("4.4.1"), .text = span_of(l->why.s),
+	const struct queue_outcome why = { .status = QUEUE_DEFERRED,
+					   .code = code,
+					   .enhanced = SPAN("4.4.1"),
+					   .text = span_of(l->why.s),
 					   .remote = span_of(l->remote) };
 
 	queue_dest_failed(l->d->queue, l->dest, &why);
@@ -70,8 +75,9 @@ static void no_hosts(struct link *l)
 		const char *enhanced;
 		enum queue_status status;
 	} says[] = {
-		[MX_TEMPFAIL] = { "4.4.3", QUEUE_DEFERRED }, [MX_NXDOMAIN] = { "5.1.2", QUEUE_BOUNCED }, [MX_NULL] = { "5.1.10", QUEUE_BOUNCED },
-		[MX_LOOP] = { "5.4.6", QUEUE_BOUNCED },	     [MX_UNUSABLE] = { "5.4.4", QUEUE_BOUNCED }, [MX_NO_ADDRESS] = { "5.4.4", QUEUE_BOUNCED },
+		[MX_TEMPFAIL] = { "4.4.3", QUEUE_DEFERRED }, [MX_NXDOMAIN] = { "5.1.2", QUEUE_BOUNCED },
+		[MX_NULL] = { "5.1.10", QUEUE_BOUNCED },     [MX_LOOP] = { "5.4.6", QUEUE_BOUNCED },
+		[MX_UNUSABLE] = { "5.4.4", QUEUE_BOUNCED },  [MX_NO_ADDRESS] = { "5.4.4", QUEUE_BOUNCED },
 		[MX_INVALID] = { "5.1.2", QUEUE_BOUNCED },
 	};
 	const struct route *r = l->dest->route_config;
@@ -86,7 +92,9 @@ static void no_hosts(struct link *l)
 	}
 	l->remote[0] = 0;
 	if (status == QUEUE_DEFERRED) {
-		const struct queue_outcome why = { .status = status, .enhanced = span_of(enhanced), .text = span_of(l->why.s) };
+		const struct queue_outcome why = { .status = status,
+						   .enhanced = span_of(enhanced),
+						   .text = span_of(l->why.s) };
 		queue_dest_failed(l->d->queue, l->dest, &why);
 	}
 	outcome_of_all(l, status, 0, enhanced, span_of(l->why.s));
@@ -136,12 +144,14 @@ void link_connect(struct link *l)
 	}
 	if (l->hosts_tried == 0)
 		l->hosts_tried = r->nhosts ? 0 : 1;
-	const struct ip_endpoint to = { t->addr, r->nhosts || l->dest->next_hop.p[0] == '[' ? port_of(l) : r->port };
+	const struct ip_endpoint to = { t->addr,
+					r->nhosts || l->dest->next_hop.p[0] == '[' ? port_of(l) : r->port };
 	const struct ip_addr *source = t->addr.len == 4 ? &r->source4 : &r->source6;
 
 	l->step = LINK_CONNECTING;
 	l->tried++;
-	snprintf(l->remote, sizeof l->remote, "%.*s[%s]:%u", SPAN_ARG(t->host), ip_format(&t->addr).s, to.port);
+	snprintf(l->remote, sizeof l->remote, "%.*s[%s]:%u", SPAN_ARG(t->host), ip_format(&t->addr).s,
+		 to.port);
 	l->opened_us = loop_now_us(l->d->loop);
 	tcp_connect_init(&l->tcp, on_connected);
 	require(tcp_connect_start(&l->tcp, &l->scope, &to, source, r->connect_timeout_us) == 0);
@@ -202,7 +212,9 @@ static void on_connected(struct op *op)
 	l->reused = false;
 	stream_set_owner(l->stream, &link_stream_events, l);
 	const struct route *r = l->dest->route_config;
-	smtp_client_init(&l->client, &(struct smtp_client_config){ .name = l->d->cfg.hostname, .hide_ext = r ? r->hide_ext : 0, .helo_only = r && r->helo_only });
+	smtp_client_init(&l->client, &(struct smtp_client_config){ .name = l->d->cfg.hostname,
+								   .hide_ext = r ? r->hide_ext : 0,
+								   .helo_only = r && r->helo_only });
 	l->step = LINK_TALKING;
 	link_talk(l);
 }

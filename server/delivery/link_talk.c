@@ -82,7 +82,8 @@ static bool write_chunk(struct link *l)
 	while (l->chunk_left) {
 		struct span piece;
 		if (stream_pending(l->stream) >= STREAM_OUT_HIGH ||
-		    !next_piece(l, l->chunk_left < PIECE_OCTETS ? (size_t)l->chunk_left : PIECE_OCTETS, &piece))
+		    !next_piece(l, l->chunk_left < PIECE_OCTETS ? (size_t)l->chunk_left : PIECE_OCTETS,
+				&piece))
 			return false;
 		stream_write(l->stream, piece);
 		body_skip(&l->body, piece.n);
@@ -114,7 +115,8 @@ static void read_replies(struct link *l)
 static void connection_refused(struct link *l)
 {
 	const struct smtp_result *f = &l->client.failure;
-	const struct span text = f->kind == SMTP_RESULT_PENDING ? SPAN("the server closed the connection") : f->text;
+	const struct span text =
+		f->kind == SMTP_RESULT_PENDING ? SPAN("the server closed the connection") : f->text;
 	const char *what = smtp_step_text(f->step);
 	const int code = (int)f->code;
 	char kept[SMTP_RESULT_TEXT_MAX];

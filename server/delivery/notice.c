@@ -45,14 +45,16 @@ static void log_nobody(struct delivery *d, const struct queue_notice *n)
 
 		metric_add(d->metrics, METRIC_NOTICES_FAILED_TOTAL, 1);
 		if (d->cfg.policies)
-			d->hooks.ops->observe(d->hooks.impl, &(struct hook_event){ .id = OBSERVER_NOTICE_FAILED,
-										   .policies = d->cfg.policies,
-										   .queue_id = span_of(id.s),
-										   .recipient = n->env->rcpt[o->rcpt].address,
-										   .device = n->env->device,
-										   .remote = o->remote,
-										   .text = o->text,
-										   .code = o->code });
+			d->hooks.ops->observe(
+				d->hooks.impl,
+				&(struct hook_event){ .id = OBSERVER_NOTICE_FAILED,
+						      .policies = d->cfg.policies,
+						      .queue_id = span_of(id.s),
+						      .recipient = n->env->rcpt[o->rcpt].address,
+						      .device = n->env->device,
+						      .remote = o->remote,
+						      .text = o->text,
+						      .code = o->code });
 		if (!log_begin(&r, d->log, LOG_EV_NOTICE_FAILED))
 			continue;
 		log_cstr(&r, LOG_F_ID, id.s);
@@ -67,7 +69,9 @@ static void log_nobody(struct delivery *d, const struct queue_notice *n)
 
 static enum mail_dsn_action action_of(enum queue_notice_kind kind)
 {
-	return kind == QUEUE_NOTICE_DELAYED ? MAIL_DSN_DELAYED : kind == QUEUE_NOTICE_RELAYED ? MAIL_DSN_RELAYED : MAIL_DSN_FAILED;
+	return kind == QUEUE_NOTICE_DELAYED   ? MAIL_DSN_DELAYED
+	       : kind == QUEUE_NOTICE_RELAYED ? MAIL_DSN_RELAYED
+					      : MAIL_DSN_FAILED;
 }
 
 static struct mail_dsn_rcpt *rcpts_of(struct notice_work *w)
@@ -79,17 +83,21 @@ static struct mail_dsn_rcpt *rcpts_of(struct notice_work *w)
 		const struct queue_outcome *o = &n->outcomes[i];
 		const struct envelope_rcpt *to = &n->env->rcpt[o->rcpt];
 		struct smtp_orcpt orcpt = { { NULL, 0 }, { NULL, 0 } };
-		if (to->orcpt.n && smtp_orcpt_decode(w->mem, to->orcpt, n->env->flags & ENVELOPE_SMTPUTF8, &orcpt) < 0)
+		if (to->orcpt.n &&
+		    smtp_orcpt_decode(w->mem, to->orcpt, n->env->flags & ENVELOPE_SMTPUTF8, &orcpt) < 0)
 			orcpt = (struct smtp_orcpt){ { NULL, 0 }, { NULL, 0 } };
-		rcpts[i] = (struct mail_dsn_rcpt){ .address = to->address,
-						   .orcpt_type = orcpt.type,
-						   .orcpt = orcpt.addr,
-						   .action = action_of(n->kind),
-						   .status = o->enhanced,
-						   .remote = o->remote,
-						   .diagnostic = o->code ? arena_printf(w->mem, "%d %.*s", o->code, SPAN_ARG(o->text)) : o->text,
-						   .attempt_s = loop_wall_us(w->d->loop) / 1000000,
-						   .retry_until_s = n->retry_until_us / 1000000 };
+		rcpts[i] = (struct mail_dsn_rcpt){
+			.address = to->address,
+			.orcpt_type = orcpt.type,
+			.orcpt = orcpt.addr,
+			.action = action_of(n->kind),
+			.status = o->enhanced,
+			.remote = o->remote,
+			.diagnostic = o->code ? arena_printf(w->mem, "%d %.*s", o->code, SPAN_ARG(o->text))
+					      : o->text,
+			.attempt_s = loop_wall_us(w->d->loop) / 1000000,
+			.retry_until_s = n->retry_until_us / 1000000
+		};
 	}
 	return rcpts;
 }
@@ -101,7 +109,8 @@ static int write_report(struct notice_work *w, struct mail_dsn_result *result_r)
 	const struct envelope *env = n->env;
 	struct span envid = { NULL, 0 };
 	/* RET=HDRS, a delay, a success, and what is not in memory: the header section only (RFC 3461 section 4.3). */
-	const bool full = n->kind == QUEUE_NOTICE_FAILED && !(env->flags & ENVELOPE_RET_HDRS) && !n->image->file_bytes;
+	const bool full =
+		n->kind == QUEUE_NOTICE_FAILED && !(env->flags & ENVELOPE_RET_HDRS) && !n->image->file_bytes;
 
 	if (env->envid.n)
 		smtp_xtext_decode(w->mem, env->envid, &envid);
@@ -137,7 +146,9 @@ static bool fill_envelope(struct notice_work *w, enum mail_dsn_width needs)
 
 	if (!to || at < 0)
 		return false;
-	*to = (struct envelope_rcpt){ .address = n->env->sender, .domain = span_skip(n->env->sender, (size_t)at + 1), .notify = NOTIFY_NEVER };
+	*to = (struct envelope_rcpt){ .address = n->env->sender,
+				      .domain = span_skip(n->env->sender, (size_t)at + 1),
+				      .notify = NOTIFY_NEVER };
 	w->env = (struct envelope){ .flags = ENVELOPE_BOUNCE,
 				    .arrived_at_us = loop_wall_us(w->d->loop),
 				    .device = n->env->device,
@@ -181,7 +192,8 @@ static int keep(struct notice_work *w, bool full)
 		err = put(sw, buf_span(&w->suffix));
 	if (err == 0) {
 		op_init(&w->commit.op, on_commit);
-		err = spool_commit_start(&w->commit, &w->d->notices, &sw, buf_span(&meta), span_first(report, head));
+		err = spool_commit_start(&w->commit, &w->d->notices, &sw, buf_span(&meta),
+					 span_first(report, head));
 	}
 	if (err < 0 && sw)
 		spool_write_abort(&sw);
@@ -192,7 +204,7 @@ static int keep(struct notice_work *w, bool full)
 static void log_queued(struct notice_work *w)
 {
 	const struct queue_notice *n = w->notice;
-	const enum log_event ev = n->kind == QUEUE_NOTICE_DELAYED    ? LOG_EV_DELAY_NOTICE_QUEUED
+	const enum log_event ev = n->kind == QUEUE_NOTICE_DELAYED   ? LOG_EV_DELAY_NOTICE_QUEUED
 				  : n->kind == QUEUE_NOTICE_RELAYED ? LOG_EV_SUCCESS_NOTICE_QUEUED
 								    : LOG_EV_BOUNCE_QUEUED;
 	struct log_rec r;
@@ -213,7 +225,8 @@ static void on_commit(struct op *op)
 	struct delivery *d = w->d;
 
 	if (op->status >= 0) {
-		const uint64_t size = w->commit.image ? w->commit.image->head.n + w->commit.image->body.n : w->prefix.n + w->suffix.n;
+		const uint64_t size = w->commit.image ? w->commit.image->head.n + w->commit.image->body.n
+						      : w->prefix.n + w->suffix.n;
 		log_queued(w);
 		queue_add(d->queue, w->commit.id, &w->env, w->commit.image, size);
 	}

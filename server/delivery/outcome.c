@@ -17,10 +17,13 @@ static const char *status_word(const struct queue_outcome *o)
 	}
 }
 
-static void observe(struct delivery *d, uint64_t id, const struct envelope *env, const struct queue_outcome *o, struct span status)
+static void observe(struct delivery *d, uint64_t id, const struct envelope *env,
+		    const struct queue_outcome *o, struct span status)
 {
 	const struct id text = id_from_u64(id);
-	const enum observer_id what = o->status == QUEUE_BOUNCED ? OBSERVER_BOUNCED : o->status == QUEUE_DEFERRED ? OBSERVER_DEFERRED : OBSERVER_DELIVERED;
+	const enum observer_id what = o->status == QUEUE_BOUNCED    ? OBSERVER_BOUNCED
+				      : o->status == QUEUE_DEFERRED ? OBSERVER_DEFERRED
+								    : OBSERVER_DELIVERED;
 
 	if (!d->cfg.policies)
 		return;
@@ -46,7 +49,8 @@ static void delays(struct log_rec *r, const struct link *l, int64_t now)
 	log_int(r, LOG_F_TRANSFER_US, now - l->connected_us);
 }
 
-void outcome_log(struct delivery *d, const struct link *l, uint64_t id, const struct envelope *env, const struct queue_outcome *o)
+void outcome_log(struct delivery *d, const struct link *l, uint64_t id, const struct envelope *env,
+		 const struct queue_outcome *o)
 {
 	const struct envelope_rcpt *to = &env->rcpt[o->rcpt];
 	const struct span status = span_of(status_word(o));
@@ -128,7 +132,8 @@ void outcome_of_txn(struct link *l)
 	finish(l, outcomes, n);
 }
 
-void outcome_of_all(struct link *l, enum queue_status status, int code, const char *enhanced, struct span text)
+void outcome_of_all(struct link *l, enum queue_status status, int code, const char *enhanced,
+		    struct span text)
 {
 	const uint32_t n = l->work.nrcpt;
 	struct queue_outcome *outcomes = arena_array(l->mem, struct queue_outcome, n);
@@ -138,7 +143,11 @@ void outcome_of_all(struct link *l, enum queue_status status, int code, const ch
 		return;
 	}
 	for (uint32_t i = 0; i < n; i++)
-		outcomes[i] = (struct queue_outcome){ .rcpt = l->work.rcpts[i], .status = status, .code = code, .enhanced = span_of(enhanced),
-						      .text = text, .remote = span_of(l->remote) };
+		outcomes[i] = (struct queue_outcome){ .rcpt = l->work.rcpts[i],
+						      .status = status,
+						      .code = code,
+						      .enhanced = span_of(enhanced),
+						      .text = text,
+						      .remote = span_of(l->remote) };
 	finish(l, outcomes, n);
 }

@@ -22,38 +22,38 @@
 enum { ROUTE_HOSTS_MAX = 16, ROUTE_PORT = 25 };
 
 struct route_host {
-	struct span name;     /* a name or an address, without brackets */
-	struct span text;     /* "[name]:port" as people write it */
+	struct span name; /* a name or an address, without brackets */
+	struct span text; /* "[name]:port" as people write it */
 	uint16_t port;
-	uint32_t weight;      /* > 0 */
+	uint32_t weight; /* > 0 */
 };
 
 struct route {
-	struct span name;                /* for people; unique */
+	struct span name; /* for people; unique */
 	struct route_host host[ROUTE_HOSTS_MAX];
-	uint32_t nhosts;                 /* 0: the domain's MX hosts */
-	uint16_t port;                   /* of MX hosts */
+	uint32_t nhosts; /* 0: the domain's MX hosts */
+	uint16_t port;   /* of MX hosts */
 	struct schedule schedule;
 	struct ledger_limits limits;
 	enum mx_families families;
 	struct ip_addr source4, source6; /* len 0: the system chooses */
 	uint32_t hide_ext;               /* enum smtp_ext: not to be used */
 	bool helo_only;
-	int64_t connect_timeout_us;      /* for one address */
-	int64_t idle_timeout_us;         /* an unused connection is kept for this long */
-	uint32_t timeout_percent;        /* of RFC 5321's reply deadlines: 100 */
+	int64_t connect_timeout_us; /* for one address */
+	int64_t idle_timeout_us;    /* an unused connection is kept for this long */
+	uint32_t timeout_percent;   /* of RFC 5321's reply deadlines: 100 */
 };
 
 struct route_match {
 	struct map_node node;
-	struct span domain;              /* lower case; for a suffix without its dot */
+	struct span domain; /* lower case; for a suffix without its dot */
 	const struct route *route;
 };
 
 struct route_table {
-	struct map exact, suffix;        /* of struct route_match */
-	const struct route *other;       /* "*"; never NULL */
-	struct map by_name;              /* of struct route_name */
+	struct map exact, suffix;  /* of struct route_match */
+	const struct route *other; /* "*"; never NULL */
+	struct map by_name;        /* of struct route_name */
 };
 
 struct route_name {

@@ -19,19 +19,19 @@
 #include "hook/view.h"
 
 #define VERDICT_KIND_MAP(X)                                                                                  \
-	X(NONE, "none")         /* no opinion */                                                             \
-	X(ACCEPT, "accept")     /* ends its stage only */                                                    \
-	X(REJECT, "reject")     /* 5xx */                                                                    \
-	X(DEFER, "defer")       /* 4xx */                                                                    \
+	X(NONE, "none")             /* no opinion */                                                         \
+	X(ACCEPT, "accept")         /* ends its stage only */                                                \
+	X(REJECT, "reject")         /* 5xx */                                                                \
+	X(DEFER, "defer")           /* 4xx */                                                                \
 	X(DISCONNECT, "disconnect") /* its code (421 or 554), then the connection ends */                    \
-	X(HOLD, "hold")         /* message: accepted, kept until an operator releases it */                  \
-	X(DISCARD, "discard")   /* message, rcpt: accepted and thrown away, logged */
+	X(HOLD, "hold")             /* message: accepted, kept until an operator releases it */              \
+	X(DISCARD, "discard")       /* message, rcpt: accepted and thrown away, logged */
 
 enum verdict_kind {
 #define X(name, text) VERDICT_##name,
 	VERDICT_KIND_MAP(X)
 #undef X
-	VERDICT_KIND_MAX_
+		VERDICT_KIND_MAX_
 };
 
 const char *verdict_kind_name(enum verdict_kind kind);
@@ -39,21 +39,21 @@ const char *hook_name(enum hook_id id);
 
 struct verdict {
 	enum verdict_kind kind;
-	bool broken;             /* not an opinion: a policy failed */
-	bool now;                /* connect, helo, mail: answer at once and not at RCPT */
-	uint16_t code;           /* SMTP reply code; 0: the default of the kind and stage */
-	struct span enhanced;    /* "5.7.1"; empty: the default */
-	struct span text;        /* what was wrong, one line, no CR or LF, <= 400 octets; empty: the default */
-	struct span rule;        /* the rule's id; never empty in a refusal */
-	struct span policy;      /* who decided */
-	struct span route;       /* HOOK_ROUTE, accept: a route's name or "[host]:port" */
+	bool broken;          /* not an opinion: a policy failed */
+	bool now;             /* connect, helo, mail: answer at once and not at RCPT */
+	uint16_t code;        /* SMTP reply code; 0: the default of the kind and stage */
+	struct span enhanced; /* "5.7.1"; empty: the default */
+	struct span text;     /* what was wrong, one line, no CR or LF, <= 400 octets; empty: the default */
+	struct span rule;     /* the rule's id; never empty in a refusal */
+	struct span policy;   /* who decided */
+	struct span route;    /* HOOK_ROUTE, accept: a route's name or "[host]:port" */
 };
 
 /* One step of a decision: who was asked and what they said. Kept per session, in order, bounded. */
 struct decision {
-	uint8_t hook;            /* enum hook_id */
-	uint8_t kind;            /* enum verdict_kind */
-	uint8_t mode;            /* enum hook_mode */
+	uint8_t hook; /* enum hook_id */
+	uint8_t kind; /* enum verdict_kind */
+	uint8_t mode; /* enum hook_mode */
 	bool broken;
 	uint16_t code;
 	uint32_t took_us;
@@ -65,7 +65,7 @@ enum hook_mode { HOOK_MODE_ENFORCE, HOOK_MODE_OBSERVE, HOOK_MODE_CANARY };
 enum { DECISION_PATH_MAX = 256 };
 
 struct decision_path {
-	struct arena *mem;       /* the spans live here; when it is full steps are counted, not kept */
+	struct arena *mem; /* the spans live here; when it is full steps are counted, not kept */
 	struct decision *step;
 	uint16_t n, cap;
 	uint32_t dropped;
@@ -77,26 +77,26 @@ void decision_path_add(struct decision_path *p, const struct decision *d);
 
 struct hook_call {
 	enum hook_id id;
-	const void *policies;          /* the listener's list, from hook_ops.list() at start-up */
+	const void *policies; /* the listener's list, from hook_ops.list() at start-up */
 	struct view_conn *conn;
-	struct view_txn *txn;          /* NULL before MAIL */
-	struct view_rcpt *rcpt;        /* HOOK_RCPT, HOOK_ROUTE */
-	struct view_msg *msg;          /* HOOK_MESSAGE, HOOK_ROUTE */
-	struct arena *mem;             /* for the verdict's text */
-	struct decision_path *path;    /* may be NULL */
-	struct verdict verdict;        /* written before done() */
+	struct view_txn *txn;       /* NULL before MAIL */
+	struct view_rcpt *rcpt;     /* HOOK_RCPT, HOOK_ROUTE */
+	struct view_msg *msg;       /* HOOK_MESSAGE, HOOK_ROUTE */
+	struct arena *mem;          /* for the verdict's text */
+	struct decision_path *path; /* may be NULL */
+	struct verdict verdict;     /* written before done() */
 	void (*done)(struct hook_call *call);
 	bool pending;
-	void *impl;                    /* the implementation's */
+	void *impl; /* the implementation's */
 };
 
-struct hook_event {                    /* what an observer is told; all borrowed for the call */
+struct hook_event { /* what an observer is told; all borrowed for the call */
 	enum observer_id id;
 	const void *policies;
-	struct view_conn *conn;        /* any of these may be NULL */
+	struct view_conn *conn; /* any of these may be NULL */
 	struct view_txn *txn;
 	struct view_msg *msg;
-	const struct verdict *verdict; /* refused */
+	const struct verdict *verdict;                                         /* refused */
 	struct span queue_id, recipient, sender, device, remote, status, text; /* delivery events */
 	int code;
 };

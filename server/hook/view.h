@@ -19,7 +19,14 @@
 #include "smtp/smtp_path.h"
 
 /* Forward-confirmed reverse DNS of the client. */
-enum view_reverse { VIEW_REVERSE_PENDING, VIEW_REVERSE_PASS, VIEW_REVERSE_NO_PTR, VIEW_REVERSE_MISMATCH, VIEW_REVERSE_TEMPERROR, VIEW_REVERSE_OFF };
+enum view_reverse {
+	VIEW_REVERSE_PENDING,
+	VIEW_REVERSE_PASS,
+	VIEW_REVERSE_NO_PTR,
+	VIEW_REVERSE_MISMATCH,
+	VIEW_REVERSE_TEMPERROR,
+	VIEW_REVERSE_OFF
+};
 
 struct view_conn;
 struct view_txn;
@@ -41,31 +48,31 @@ struct view_conn {
 	struct id id;
 	struct span listener;
 	struct ip_endpoint client, server;
-	struct ip_addr proxy;               /* len 0: no PROXY header */
-	struct span helo;                   /* empty before HELO */
-	bool esmtp;                         /* said EHLO */
-	bool early_talker;                  /* spoke before the greeting */
+	struct ip_addr proxy; /* len 0: no PROXY header */
+	struct span helo;     /* empty before HELO */
+	bool esmtp;           /* said EHLO */
+	bool early_talker;    /* spoke before the greeting */
 	enum view_reverse reverse;
-	struct span reverse_name;           /* PASS: the first confirmed name; else the first PTR name, or empty */
-	const struct span *reverse_names;   /* all confirmed ones */
+	struct span reverse_name; /* PASS: the first confirmed name; else the first PTR name, or empty */
+	const struct span *reverse_names; /* all confirmed ones */
 	uint32_t nreverse_names;
-	struct span reverse_why;            /* unless PASS: which look-up said what, as a sentence */
-	struct span profile;                /* its name, or empty */
+	struct span reverse_why; /* unless PASS: which look-up said what, as a sentence */
+	struct span profile;     /* its name, or empty */
 	struct span device;
-	struct span auth_user, auth_mech;   /* empty: not authenticated */
+	struct span auth_user, auth_mech;    /* empty: not authenticated */
 	struct span tls_version, tls_cipher; /* empty: no TLS */
-	uint32_t messages;                  /* accepted on this connection */
-	uint32_t errors;                    /* refused commands */
+	uint32_t messages;                   /* accepted on this connection */
+	uint32_t errors;                     /* refused commands */
 	int64_t started_wall_us;
-	void *policy;                       /* the implementation's: vars */
+	void *policy; /* the implementation's: vars */
 };
 
 struct view_txn {
 	struct view_conn *conn;
-	struct smtp_path sender;            /* .is & SMTP_PATH_IS_NULL: the null path */
-	struct span sender_address;         /* canonical text, empty for null */
+	struct smtp_path sender;    /* .is & SMTP_PATH_IS_NULL: the null path */
+	struct span sender_address; /* canonical text, empty for null */
 	struct smtp_mail_params params;
-	uint32_t rcpts;                     /* accepted so far */
+	uint32_t rcpts; /* accepted so far */
 	uint32_t rcpts_refused;
 	int64_t started_wall_us;
 	void *policy;
@@ -74,21 +81,21 @@ struct view_txn {
 struct view_rcpt {
 	struct view_txn *txn;
 	struct smtp_path path;
-	struct span address;                /* canonical text */
+	struct span address; /* canonical text */
 	struct smtp_rcpt_params params;
-	bool routed_local;                  /* the local part holds @ % or !: smtp_path_is_routed_local() */
+	bool routed_local; /* the local part holds @ % or !: smtp_path_is_routed_local() */
 };
 
 struct view_msg {
 	struct view_txn *txn;
 	struct span queue_id;
-	struct mail_head *head;             /* may be edited through mail/ */
-	struct arena *head_mem;             /* where edits live */
-	uint64_t size_bytes;                /* of the content as it came */
-	struct span body;                   /* the body when it is in memory, else empty */
-	uint32_t received;                  /* Received fields */
+	struct mail_head *head; /* may be edited through mail/ */
+	struct arena *head_mem; /* where edits live */
+	uint64_t size_bytes;    /* of the content as it came */
+	struct span body;       /* the body when it is in memory, else empty */
+	uint32_t received;      /* Received fields */
 	bool has_8bit;
-	const struct view_rcpt *rcpt;       /* the accepted recipients */
+	const struct view_rcpt *rcpt; /* the accepted recipients */
 	uint32_t nrcpt;
-	struct span meta;                   /* JSON text, or empty */
+	struct span meta; /* JSON text, or empty */
 };

@@ -39,7 +39,7 @@ struct server {
 	struct control *control;
 	struct watchdog *watchdog;
 	struct signal_watch *signals[3];
-	pthread_mutex_t reload_lock;        /* a signal and the admin API may both ask */
+	pthread_mutex_t reload_lock; /* a signal and the admin API may both ask */
 	_Atomic uint64_t generation;
 	int64_t started_at_us;
 	const char *stop_reason;
@@ -63,7 +63,8 @@ static int bind_all(struct server *s, struct errtext *e)
 			for (unsigned w = 0; w < s->nworkers; w++) {
 				const int fd = tcp_listen_fd(&to, BACKLOG, &bound, e);
 				if (fd < 0) {
-					errtext_wrap(e, "listener \"%.*s\"", SPAN_ARG(cfg->listeners[i].session.name));
+					errtext_wrap(e, "listener \"%.*s\"",
+						     SPAN_ARG(cfg->listeners[i].session.name));
 					return fd;
 				}
 				to = bound;
@@ -72,7 +73,8 @@ static int bind_all(struct server *s, struct errtext *e)
 			struct log_rec r;
 			if (log_begin(&r, &s->log, LOG_EV_LISTENER_OPENED)) {
 				char addr[80];
-				snprintf(addr, sizeof addr, bound.addr.len == 16 ? "[%s]:%u" : "%s:%u", ip_format(&bound.addr).s, bound.port);
+				snprintf(addr, sizeof addr, bound.addr.len == 16 ? "[%s]:%u" : "%s:%u",
+					 ip_format(&bound.addr).s, bound.port);
 				log_str(&r, LOG_F_LISTENER, cfg->listeners[i].session.name);
 				log_cstr(&r, LOG_F_ADDR, addr);
 				log_end(&r);
@@ -96,7 +98,8 @@ static int drop_privileges(const struct config *cfg, struct errtext *e)
 			return errtext_set(e, ERR_NOTFOUND, "group \"%s\" does not exist", cfg->group.p);
 		gid = gr->gr_gid;
 	}
-	if (chown(cfg->data_dir.p, pw->pw_uid, gid) != 0 || initgroups(pw->pw_name, gid) != 0 || setgid(gid) != 0 || setuid(pw->pw_uid) != 0)
+	if (chown(cfg->data_dir.p, pw->pw_uid, gid) != 0 || initgroups(pw->pw_name, gid) != 0 ||
+	    setgid(gid) != 0 || setuid(pw->pw_uid) != 0)
 		return errtext_set(e, ERR_DENIED, "become user \"%s\": %s", cfg->user.p, strerror(errno));
 	return 0;
 }
@@ -349,7 +352,8 @@ static void make_shared(struct server *s)
 	s->writer = log_writer_new(STDERR_FILENO, LOG_PENDING_MAX);
 	s->process = (struct process){ .ledger = ledger_new(),
 				       .clients = clients_new(),
-				       .limits = limit_memory_new(&(struct limit_memory_config){ .keys_max = 1000000, .source = LIMIT_SOURCE_MEMORY }),
+				       .limits = limit_memory_new(&(struct limit_memory_config){
+					       .keys_max = 1000000, .source = LIMIT_SOURCE_MEMORY }),
 				       .disk = work_pool_new("disk", DISK_THREADS, DISK_QUEUE),
 				       .log = log_writer_sink(s->writer),
 				       .node = cfg->hostname.p };

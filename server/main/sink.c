@@ -25,9 +25,9 @@ struct sink {
 	struct logger log;
 	struct metric_shard metrics;
 	struct listener *accepting;
-	const char *dir;               /* NULL: counted only */
+	const char *dir; /* NULL: counted only */
 	uint64_t messages, octets, recipients;
-	uint64_t count_max;            /* 0: until a signal */
+	uint64_t count_max; /* 0: until a signal */
 	bool quiet, stopping;
 	struct scope scope;
 };
@@ -38,7 +38,7 @@ struct store_message {
 	struct sink *sink;
 	struct id id;
 	uint64_t octets;
-	int fd;                        /* of the body, -1: counted only */
+	int fd; /* of the body, -1: counted only */
 	char path[PATH_MAX];
 };
 
@@ -177,7 +177,8 @@ static void no_cancel(struct op *op)
 
 static void stop(struct sink *sink);
 
-static int commit(void *impl, struct store_commit *c, struct scope *scope, struct store_message **m, const struct envelope *env, struct span head)
+static int commit(void *impl, struct store_commit *c, struct scope *scope, struct store_message **m,
+		  const struct envelope *env, struct span head)
 {
 	struct sink *sink = impl;
 
@@ -199,9 +200,13 @@ static int commit(void *impl, struct store_commit *c, struct scope *scope, struc
 	return err;
 }
 
-static const struct session_store_ops store_ops = {
-	.begin = begin, .id = id, .body = body, .on_room = on_room, .peek = peek, .commit = commit, .abort = abort_message
-};
+static const struct session_store_ops store_ops = { .begin = begin,
+						    .id = id,
+						    .body = body,
+						    .on_room = on_room,
+						    .peek = peek,
+						    .commit = commit,
+						    .abort = abort_message };
 
 /* ---- a rule that accepts everything --------------------------------------------------------------------------- */
 
@@ -250,7 +255,9 @@ static void observe(void *impl, const struct hook_event *ev)
 	(void)ev;
 }
 
-static const struct hook_ops hook_ops = { .wants = wants, .start = ask, .cancel = cancel, .observe = observe };
+static const struct hook_ops hook_ops = {
+	.wants = wants, .start = ask, .cancel = cancel, .observe = observe
+};
 
 /* ---- the program ---------------------------------------------------------------------------------------------- */
 
@@ -259,7 +266,10 @@ static void on_accepted(void *arg, struct stream *stream)
 	struct sink *sink = arg;
 
 	session_start(&sink->env,
-		      &(struct session_setup){ .listener = &sink->listener, .total = &sink->total, .hooks = { &hook_ops, sink } }, stream);
+		      &(struct session_setup){ .listener = &sink->listener,
+					       .total = &sink->total,
+					       .hooks = { &hook_ops, sink } },
+		      stream);
 }
 
 static void on_gone(void *arg, struct session *s)
@@ -294,13 +304,16 @@ static void on_signal(void *arg, int signum)
 
 static void set_listener(struct session_listener *l)
 {
-	static const struct session_profile tolerant = { .name = SPAN_INIT("sink"), .lax = SMTP_LAX_ALL, .nul = true, .early = true };
+	static const struct session_profile tolerant = {
+		.name = SPAN_INIT("sink"), .lax = SMTP_LAX_ALL, .nul = true, .early = true
+	};
 
 	*l = (struct session_listener){ .name = SPAN("sink"),
 					.hostname = SPAN("sink.invalid"),
 					.greeting = SPAN("ESMTP Postern sink"),
-					.ext = SMTP_EXT_PIPELINING | SMTP_EXT_SIZE | SMTP_EXT_8BITMIME | SMTP_EXT_SMTPUTF8 | SMTP_EXT_CHUNKING |
-					       SMTP_EXT_BINARYMIME | SMTP_EXT_ENHANCEDSTATUSCODES | SMTP_EXT_DSN,
+					.ext = SMTP_EXT_PIPELINING | SMTP_EXT_SIZE | SMTP_EXT_8BITMIME |
+					       SMTP_EXT_SMTPUTF8 | SMTP_EXT_CHUNKING | SMTP_EXT_BINARYMIME |
+					       SMTP_EXT_ENHANCEDSTATUSCODES | SMTP_EXT_DSN,
 					.message_max_bytes = SINK_MESSAGE_MAX,
 					.head_max_bytes = 1024 * 1024,
 					.line_max_octets = SINK_MESSAGE_MAX,
@@ -318,7 +331,8 @@ static void set_listener(struct session_listener *l)
 
 static int usage(void)
 {
-	fputs("usage: postern sink --listen ADDRESS:PORT [--dir DIR] [--count N] [--hide EXTENSION]... [--quiet] [--public]\n", stderr);
+	fputs("usage: postern sink --listen ADDRESS:PORT [--dir DIR] [--count N] [--hide EXTENSION]... [--quiet] [--public]\n",
+	      stderr);
 	return 2;
 }
 
@@ -414,7 +428,8 @@ int sink_main(int argc, char **argv)
 	if (!parse(argc, argv, &sink, &o))
 		return usage();
 	if (!o.public && !ip_is_loopback(&o.listen.addr)) {
-		fputs("postern sink: it accepts everything from everybody; outside loopback that needs --public\n", stderr);
+		fputs("postern sink: it accepts everything from everybody; outside loopback that needs --public\n",
+		      stderr);
 		return 2;
 	}
 	signal(SIGPIPE, SIG_IGN);
@@ -426,7 +441,12 @@ int sink_main(int argc, char **argv)
 	logger_init(&sink.log, log_sink_fd(STDERR_FILENO));
 	sink.log.level_max = LOG_LEVEL_ERROR;
 	metric_shard_init(&sink.metrics);
-	sink.env = (struct session_env){ .loop = sink.loop, .store = { &store_ops, &sink }, .log = &sink.log, .metrics = &sink.metrics, .gone = on_gone, .arg = &sink };
+	sink.env = (struct session_env){ .loop = sink.loop,
+					 .store = { &store_ops, &sink },
+					 .log = &sink.log,
+					 .metrics = &sink.metrics,
+					 .gone = on_gone,
+					 .arg = &sink };
 	session_env_init(&sink.env);
 	if (sink.dir && mkdir(sink.dir, 0700) != 0 && errno != EEXIST) {
 		fprintf(stderr, "postern sink: %s: %s\n", sink.dir, strerror(errno));

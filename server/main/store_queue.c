@@ -104,18 +104,21 @@ static void on_cancel(struct op *op)
 
 #define COMMIT_DEADLINE_US INT64_C(120000000)
 
-static int commit(void *impl, struct store_commit *c, struct scope *scope, struct store_message **m, const struct envelope *env,
-		  struct span head)
+static int commit(void *impl, struct store_commit *c, struct scope *scope, struct store_message **m,
+		  const struct envelope *env, struct span head)
 {
 	struct spool_write *w = write_of(*m);
 	struct buf meta = BUF_INIT(ENVELOPE_OCTETS_MAX);
 
-	if (!envelope_encode(env, &meta) || op_begin(&c->op, scope, "commit", COMMIT_DEADLINE_US, on_cancel) < 0) {
+	if (!envelope_encode(env, &meta) ||
+	    op_begin(&c->op, scope, "commit", COMMIT_DEADLINE_US, on_cancel) < 0) {
 		buf_free(&meta);
 		return -ERR_TOOBIG;
 	}
 	struct pending *p = mem_alloc(sizeof *p);
-	*p = (struct pending){ .owner = c, .store = impl, .meta = meta, .size_bytes = spool_write_bytes(w) + head.n };
+	*p = (struct pending){
+		.owner = c, .store = impl, .meta = meta, .size_bytes = spool_write_bytes(w) + head.n
+	};
 	c->store_ = p;
 	op_init(&p->spool.op, on_commit);
 	*m = NULL;
@@ -130,9 +133,13 @@ static int commit(void *impl, struct store_commit *c, struct scope *scope, struc
 	return 0;
 }
 
-static const struct session_store_ops ops = {
-	.begin = begin, .id = id, .body = body, .on_room = on_room, .peek = peek, .commit = commit, .abort = abort_message
-};
+static const struct session_store_ops ops = { .begin = begin,
+					      .id = id,
+					      .body = body,
+					      .on_room = on_room,
+					      .peek = peek,
+					      .commit = commit,
+					      .abort = abort_message };
 
 struct session_store store_queue_of(struct store_queue *s)
 {

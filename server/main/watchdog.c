@@ -43,7 +43,8 @@ static void on_beat(struct letter *l)
 
 static void stuck(struct watchdog *w, unsigned i, int64_t late_us)
 {
-	const struct policy_now now = w->workers[i]->policies ? policy_runtime_now(w->workers[i]->policies) : (struct policy_now){ NULL, NULL };
+	const struct policy_now now = w->workers[i]->policies ? policy_runtime_now(w->workers[i]->policies)
+							      : (struct policy_now){ NULL, NULL };
 	struct log_rec r;
 
 	if (log_begin(&r, &w->log, LOG_EV_WORKER_STUCK)) {
@@ -54,7 +55,8 @@ static void stuck(struct watchdog *w, unsigned i, int64_t late_us)
 		log_end(&r);
 	}
 	log_flush(&w->log);
-	nanosleep(&(struct timespec){ .tv_nsec = 200000000 }, NULL); /* the log's writer has a thread of its own */
+	nanosleep(&(struct timespec){ .tv_nsec = 200000000 },
+		  NULL); /* the log's writer has a thread of its own */
 	abort();
 }
 

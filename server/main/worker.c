@@ -3,8 +3,8 @@
  *   1. the thread makes its loop, resolver, policies, delivery and queue, opens the spool (which tells the queue what it finds)
  *   2. its listeners open; "ready"
  *   3. sessions and deliveries, until a letter says reload or drain
- *   4. drain: listeners close, idle sessions get 421, the others have grace_us; then deliveries (jobs go back to the queue), then the
- *      queue (notes), the spool (all synced), the policies, the loop
+ *   4. drain: listeners close, idle sessions get 421, the others have grace_us; then deliveries (jobs go back to the
+ *      queue), then the queue (notes), the spool (all synced), the policies, the loop
  *
  * Ways it fails: anything of 1 and 2 (the process does not start, and says why).
  */
@@ -20,8 +20,8 @@
 
 struct worker_socket {
 	struct worker *worker;
-	unsigned listener;              /* in the configuration that is in force */
-	unsigned total;                 /* in process->total */
+	unsigned listener; /* in the configuration that is in force */
+	unsigned total;    /* in process->total */
 	struct listener *accepting;
 	int fd;
 };
@@ -143,15 +143,17 @@ static void drain(struct worker *w, int64_t grace_us)
 struct order {
 	struct letter letter;
 	struct worker *worker;
-	struct config *cfg;    /* reload; a reference */
-	int64_t grace_us;      /* drain */
+	struct config *cfg; /* reload; a reference */
+	int64_t grace_us;   /* drain */
 };
 
 static struct delivery_config delivery_config_of(const struct worker *w)
 {
 	struct delivery_config cfg = w->cfg->delivery;
 
-	cfg.policies = w->cfg->nlisteners ? w->hooks.ops->list(w->hooks.impl, w->cfg->listeners[0].session.name) : NULL;
+	cfg.policies = w->cfg->nlisteners
+			       ? w->hooks.ops->list(w->hooks.impl, w->cfg->listeners[0].session.name)
+			       : NULL;
 	return cfg;
 }
 
@@ -164,7 +166,8 @@ static void on_reload(struct letter *letter)
 
 	if (w->draining || policy_runtime_reload(w->policies, o->cfg->bundle, &why) < 0) {
 		if (!w->draining)
-			log_text(&w->log, LOG_EV_SERVER_NOTICE, "reload: %s", why.s); /* it was proven before; this is a bug */
+			log_text(&w->log, LOG_EV_SERVER_NOTICE, "reload: %s",
+				 why.s); /* it was proven before; this is a bug */
 		config_unref(&o->cfg);
 		free(o);
 		return;
@@ -173,8 +176,10 @@ static void on_reload(struct letter *letter)
 	w->log.level_max = w->cfg->log_level;
 	w->log.format = w->cfg->log_format;
 	for (unsigned i = 0; i < w->nsockets; i++) {
-		const struct config_listener *l = config_listener_by_name(w->cfg, old->listeners[w->sockets[i].listener].session.name);
-		if (verify(l != NULL)) /* a listener that goes or comes needs a restart: config_reload_check() */
+		const struct config_listener *l =
+			config_listener_by_name(w->cfg, old->listeners[w->sockets[i].listener].session.name);
+		if (verify(l !=
+			   NULL)) /* a listener that goes or comes needs a restart: config_reload_check() */
 			w->sockets[i].listener = (unsigned)(l - w->cfg->listeners);
 	}
 	const struct delivery_config dc = delivery_config_of(w);
@@ -232,7 +237,8 @@ static int open_queue(struct worker *w, unsigned workers)
 	queue_recovery(v->queue, &recovery);
 	sc.worker = w->index;
 	sc.workers = workers;
-	const int err = spool_open(&v->spool, &sc, spool_fs_posix(), v->loop, w->process->disk, &w->log, &w->metrics, &recovery, &w->found, &w->why);
+	const int err = spool_open(&v->spool, &sc, spool_fs_posix(), v->loop, w->process->disk, &w->log,
+				   &w->metrics, &recovery, &w->found, &w->why);
 	if (err < 0)
 		return err;
 	delivery_attach(v->delivery, v->queue, v->spool);
@@ -243,8 +249,12 @@ static int open_queue(struct worker *w, unsigned workers)
 static int open_all(struct worker *w, struct store_queue *store, unsigned workers)
 {
 	struct control_worker *v = &w->view;
-	struct policy_env env = { .loop = v->loop, .limits = w->process->limits, .log = &w->log, .metrics = &w->metrics,
-				  .budget = w->cfg->limits, .worker = (int)w->index };
+	struct policy_env env = { .loop = v->loop,
+				  .limits = w->process->limits,
+				  .log = &w->log,
+				  .metrics = &w->metrics,
+				  .budget = w->cfg->limits,
+				  .worker = (int)w->index };
 
 	v->dns = dns_new(v->loop, &w->cfg->dns, &w->why);
 	if (!v->dns)
@@ -259,8 +269,15 @@ static int open_all(struct worker *w, struct store_queue *store, unsigned worker
 	if (err < 0)
 		return err;
 	*store = (struct store_queue){ v->spool, v->queue, &w->scope };
-	w->sessions = (struct session_env){ .loop = v->loop, .dns = v->dns, .store = store_queue_of(store), .clients = w->process->clients,
-					    .log = &w->log, .metrics = &w->metrics, .etrn = on_etrn, .gone = on_session_gone, .arg = w };
+	w->sessions = (struct session_env){ .loop = v->loop,
+					    .dns = v->dns,
+					    .store = store_queue_of(store),
+					    .clients = w->process->clients,
+					    .log = &w->log,
+					    .metrics = &w->metrics,
+					    .etrn = on_etrn,
+					    .gone = on_session_gone,
+					    .arg = w };
 	session_env_init(&w->sessions);
 	v->sessions = &w->sessions;
 	v->scope = &w->scope;
@@ -270,7 +287,8 @@ static int open_all(struct worker *w, struct store_queue *store, unsigned worker
 static void listen_all(struct worker *w)
 {
 	for (unsigned i = 0; i < w->nsockets; i++)
-		w->sockets[i].accepting = listener_new(w->view.loop, w->sockets[i].fd, on_accepted, &w->sockets[i]);
+		w->sockets[i].accepting =
+			listener_new(w->view.loop, w->sockets[i].fd, on_accepted, &w->sockets[i]);
 }
 
 /* Lines are gathered for a moment: one write for many of them. */
@@ -296,7 +314,8 @@ static void run(void *arg)
 	timer_set_in(w->view.loop, &w->flush_timer, LOG_FLUSH_US);
 	if (open_all(w, &store, w->cfg->workers) < 0) {
 		log_flush(&w->log);
-		atomic_store(&w->state, WORKER_FAILED); /* the process ends; nothing is torn down piece by piece */
+		atomic_store(&w->state,
+			     WORKER_FAILED); /* the process ends; nothing is torn down piece by piece */
 		return;
 	}
 	listen_all(w);
@@ -307,7 +326,8 @@ static void run(void *arg)
 	atomic_store(&w->state, WORKER_ENDED);
 }
 
-struct worker *worker_start(struct process *p, unsigned index, struct config *cfg, const struct worker_fd *fds, unsigned nfds)
+struct worker *worker_start(struct process *p, unsigned index, struct config *cfg,
+			    const struct worker_fd *fds, unsigned nfds)
 {
 	struct worker *w = mem_alloc(sizeof *w);
 	char name[16];
@@ -327,7 +347,9 @@ struct worker *worker_start(struct process *p, unsigned index, struct config *cf
 	w->sockets = mem_alloc_array(nfds, sizeof *w->sockets);
 	w->nsockets = nfds;
 	for (unsigned i = 0; i < nfds; i++)
-		w->sockets[i] = (struct worker_socket){ .worker = w, .listener = fds[i].listener, .total = fds[i].listener, .fd = fds[i].fd };
+		w->sockets[i] = (struct worker_socket){
+			.worker = w, .listener = fds[i].listener, .total = fds[i].listener, .fd = fds[i].fd
+		};
 	snprintf(name, sizeof name, "worker %u", index);
 	w->thread = thread_start(name, run, w);
 	return w;

@@ -22,10 +22,11 @@ struct process {
 	struct ledger *ledger;
 	struct clients *clients;
 	struct limit_store *limits;
-	struct work_pool *disk;           /* reads of messages, bodies of large ones */
+	struct work_pool *disk; /* reads of messages, bodies of large ones */
 	struct log_sink log;
 	const char *node;
-	struct clients_total total[CONFIG_LISTENERS_MAX]; /* by the place of the listener in the first configuration */
+	struct clients_total
+		total[CONFIG_LISTENERS_MAX]; /* by the place of the listener in the first configuration */
 };
 
 struct worker {
@@ -34,8 +35,8 @@ struct worker {
 	struct thread *thread;
 	struct logger log;
 	struct metric_shard metrics;
-	struct control_worker view;       /* loop, queue, ... : where they are kept */
-	struct config *cfg;               /* a reference; changes only on the worker's loop */
+	struct control_worker view; /* loop, queue, ... : where they are kept */
+	struct config *cfg;         /* a reference; changes only on the worker's loop */
 	struct policy_runtime *policies;
 	struct hooks hooks;
 	struct session_env sessions;
@@ -45,8 +46,8 @@ struct worker {
 	struct timer flush_timer, drain_timer;
 	struct task drained_task;
 	bool draining, delivery_stopped;
-	_Atomic int state;                /* enum worker_state */
-	struct errtext why;               /* WORKER_FAILED */
+	_Atomic int state;  /* enum worker_state */
+	struct errtext why; /* WORKER_FAILED */
 	struct spool_found found;
 };
 
@@ -58,7 +59,8 @@ struct worker_fd {
 	unsigned listener;
 };
 
-struct worker *worker_start(struct process *p, unsigned index, struct config *cfg, const struct worker_fd *fds, unsigned nfds);
+struct worker *worker_start(struct process *p, unsigned index, struct config *cfg,
+			    const struct worker_fd *fds, unsigned nfds);
 /* 0, or -ERR_x with the worker's words. */
 int worker_wait_ready(struct worker *w, struct errtext *e);
 /* Letters: done on the worker's loop, soon. */

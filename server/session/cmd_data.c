@@ -6,8 +6,10 @@ static int no_recipients(struct session *s)
 	if (s->phase == SESSION_PHASE_RCPT || s->phase == SESSION_PHASE_BDAT)
 		return 0;
 	if (s->phase == SESSION_PHASE_MAIL && s->txn->view.rcpts_refused)
-		return session_refuse_protocol(s, 554, SMTP_ENHANCED(5, 5, 1), "no-recipients", "no valid recipients");
-	return session_refuse_protocol(s, 503, SMTP_ENHANCED(5, 5, 1), "sequence", s->phase == SESSION_PHASE_MAIL ? "say RCPT first" : "say MAIL first");
+		return session_refuse_protocol(s, 554, SMTP_ENHANCED(5, 5, 1), "no-recipients",
+					       "no valid recipients");
+	return session_refuse_protocol(s, 503, SMTP_ENHANCED(5, 5, 1), "sequence",
+				       s->phase == SESSION_PHASE_MAIL ? "say RCPT first" : "say MAIL first");
 }
 
 int cmd_data_check(struct session *s)
@@ -17,7 +19,8 @@ int cmd_data_check(struct session *s)
 	if (refused)
 		return refused;
 	if ((s->txn->view.params.has & SMTP_MAIL_BODY) && s->txn->view.params.body == SMTP_BODY_BINARYMIME)
-		return session_refuse_protocol(s, 503, SMTP_ENHANCED(5, 5, 1), "binary-data", "a BINARYMIME message needs BDAT"); /* RFC 3030 section 3 */
+		return session_refuse_protocol(s, 503, SMTP_ENHANCED(5, 5, 1), "binary-data",
+					       "a BINARYMIME message needs BDAT"); /* RFC 3030 section 3 */
 	return 0;
 }
 
@@ -72,7 +75,8 @@ enum session_next cmd_bdat_apply(struct session *s)
 	}
 	s->phase = SESSION_PHASE_BDAT;
 	if (smtp_bdat_begin(&s->msg->bdat, s->arg.chunk) < 0)
-		session_msg_fail(s, 552, SMTP_ENHANCED(5, 3, 4), "message-size", "message exceeds the size limit");
+		session_msg_fail(s, 552, SMTP_ENHANCED(5, 3, 4), "message-size",
+				 "message exceeds the size limit");
 	stream_consume(s->stream, s->line_octets);
 	s->line_octets = 0;
 	s->step = SESSION_STEP_BODY;

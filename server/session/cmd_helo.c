@@ -16,7 +16,8 @@ int cmd_helo_check(struct session *s)
 	 * into idle_commands_max first. */
 	const struct span kept = arena_dup(s->conn_mem, name);
 	if (!kept.p)
-		return session_refuse_protocol(s, 421, SMTP_ENHANCED(4, 7, 0), "helo-again", "too many HELO commands");
+		return session_refuse_protocol(s, 421, SMTP_ENHANCED(4, 7, 0), "helo-again",
+					       "too many HELO commands");
 	s->conn.helo = kept;
 	s->conn.esmtp = s->cmd->verb == SMTP_VERB_EHLO;
 	return 0;
@@ -30,7 +31,9 @@ static uint32_t offered(const struct session *s)
 enum session_next cmd_helo_apply(struct session *s)
 {
 	const struct session_listener *l = s->listener;
-	struct smtp_ehlo ehlo = { .ext = offered(s), .size_octets_max = l->message_max_bytes, .deliverby_min_s = l->deliverby_min_s };
+	struct smtp_ehlo ehlo = { .ext = offered(s),
+				  .size_octets_max = l->message_max_bytes,
+				  .deliverby_min_s = l->deliverby_min_s };
 	struct buf out = BUF_INIT(SMTP_REPLY_OCTETS_MAX);
 	char hello[400];
 

@@ -6,7 +6,8 @@
 static int refuse_path(struct session *s, int err, const char *why)
 {
 	if (err == -ERR_NOMEM)
-		return session_refuse_protocol(s, 452, SMTP_ENHANCED(4, 3, 1), "transaction-size", "transaction too large");
+		return session_refuse_protocol(s, 452, SMTP_ENHANCED(4, 3, 1), "transaction-size",
+					       "transaction too large");
 	return session_refuse_protocol(s, 501, SMTP_ENHANCED(5, 1, 7), "sender-syntax", why);
 }
 
@@ -22,12 +23,15 @@ static int check_promises(struct session *s, const struct smtp_path *path, const
 		return session_refuse_protocol(s, 552, SMTP_ENHANCED(5, 3, 4), "message-size", text);
 	}
 	if ((path->is & SMTP_PATH_IS_UTF8) && !(p->has & SMTP_MAIL_SMTPUTF8))
-		return session_refuse_protocol(s, 550, SMTP_ENHANCED(5, 6, 7), "smtputf8", "an internationalised address needs SMTPUTF8");
+		return session_refuse_protocol(s, 550, SMTP_ENHANCED(5, 6, 7), "smtputf8",
+					       "an internationalised address needs SMTPUTF8");
 	if ((p->has & SMTP_MAIL_BY) && p->by.is_return) {
 		if (p->by.seconds <= 0)
-			return session_refuse_protocol(s, 501, SMTP_ENHANCED(5, 5, 4), "deliver-by", "BY with R needs a positive time");
+			return session_refuse_protocol(s, 501, SMTP_ENHANCED(5, 5, 4), "deliver-by",
+						       "BY with R needs a positive time");
 		if ((uint32_t)p->by.seconds < l->deliverby_min_s)
-			return session_refuse_protocol(s, 554, SMTP_ENHANCED(5, 4, 7), "deliver-by", "BY time is shorter than the minimum");
+			return session_refuse_protocol(s, 554, SMTP_ENHANCED(5, 4, 7), "deliver-by",
+						       "BY time is shorter than the minimum");
 	}
 	return 0;
 }
@@ -43,7 +47,8 @@ int cmd_mail_check(struct session *s)
 	const char *why;
 
 	if (s->conn.messages >= s->listener->messages_max) {
-		session_refuse_protocol(s, 421, SMTP_ENHANCED(4, 7, 0), "messages-per-connection", "too many messages on this connection; connect again");
+		session_refuse_protocol(s, 421, SMTP_ENHANCED(4, 7, 0), "messages-per-connection",
+					"too many messages on this connection; connect again");
 		session_end(s, "messages");
 		return 1;
 	}
@@ -56,8 +61,10 @@ int cmd_mail_check(struct session *s)
 	n = smtp_path_parse(s->txn_mem, rest, flags, &path, &why);
 	int refused = n < 0 ? refuse_path(s, n, why) : 0;
 	if (!refused) {
-		const int err = smtp_mail_params_parse(s->txn_mem, span_skip(rest, (size_t)n), ext, &s->mail_params, &error);
-		refused = err < 0 ? session_refuse_params(s, err, &error, "mail-parameter") : check_promises(s, &path, &s->mail_params);
+		const int err = smtp_mail_params_parse(s->txn_mem, span_skip(rest, (size_t)n), ext,
+						       &s->mail_params, &error);
+		refused = err < 0 ? session_refuse_params(s, err, &error, "mail-parameter")
+				  : check_promises(s, &path, &s->mail_params);
 	}
 	if (refused) {
 		session_txn_end(s);

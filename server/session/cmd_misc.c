@@ -21,7 +21,8 @@ enum session_next cmd_noop_apply(struct session *s)
 /* RFC 5321 section 3.5.3: 252 says neither yes nor no; who exists is nobody's business here. */
 enum session_next cmd_vrfy_apply(struct session *s)
 {
-	session_reply(s, 252, SMTP_ENHANCED(2, 5, 0), SPAN("Cannot VRFY user, but will take a message and try to deliver it"));
+	session_reply(s, 252, SMTP_ENHANCED(2, 5, 0),
+		      SPAN("Cannot VRFY user, but will take a message and try to deliver it"));
 	return session_command_done(s);
 }
 
@@ -35,9 +36,10 @@ enum session_next cmd_help_apply(struct session *s)
 {
 	const struct session_listener *l = s->listener;
 
-	session_replyf(s, 214, SMTP_ENHANCED(2, 0, 0), "HELO EHLO MAIL RCPT DATA BDAT RSET NOOP VRFY HELP ETRN QUIT\n%.*s%s%.*s",
-		       SPAN_ARG(l->help_text.n ? l->help_text : SPAN("A mail relay for devices")), l->help_url.n ? "\n" : "",
-		       SPAN_ARG(l->help_url));
+	session_replyf(s, 214, SMTP_ENHANCED(2, 0, 0),
+		       "HELO EHLO MAIL RCPT DATA BDAT RSET NOOP VRFY HELP ETRN QUIT\n%.*s%s%.*s",
+		       SPAN_ARG(l->help_text.n ? l->help_text : SPAN("A mail relay for devices")),
+		       l->help_url.n ? "\n" : "", SPAN_ARG(l->help_url));
 	return session_command_done(s);
 }
 
@@ -51,13 +53,16 @@ int cmd_etrn_check(struct session *s)
 	const char *why;
 
 	if (!(s->listener->ext & SMTP_EXT_ETRN) || !s->env->etrn)
-		return session_refuse_protocol(s, 502, SMTP_ENHANCED(5, 5, 1), "not-implemented", "ETRN is not offered here");
+		return session_refuse_protocol(s, 502, SMTP_ENHANCED(5, 5, 1), "not-implemented",
+					       "ETRN is not offered here");
 	if (arg.n && arg.p[0] == '#')
-		return session_refuse_protocol(s, 458, SMTP_ENHANCED(4, 5, 0), "etrn", "unable to queue messages for that node");
+		return session_refuse_protocol(s, 458, SMTP_ENHANCED(4, 5, 0), "etrn",
+					       "unable to queue messages for that node");
 	if (smtp_helo_name_check(name, 0, &checked, &tolerated, &why) < 0)
 		return session_refuse_protocol(s, 501, SMTP_ENHANCED(5, 5, 4), "etrn", why);
 	if (!s->listener->etrn_from || !ip_set_contains(s->listener->etrn_from, &s->conn.client.addr))
-		return session_refuse_protocol(s, 459, SMTP_ENHANCED(4, 7, 1), "etrn-not-allowed", "node not allowed: ETRN is for named networks");
+		return session_refuse_protocol(s, 459, SMTP_ENHANCED(4, 7, 1), "etrn-not-allowed",
+					       "node not allowed: ETRN is for named networks");
 	return 0;
 }
 
@@ -66,9 +71,11 @@ enum session_next cmd_etrn_apply(struct session *s)
 	const uint64_t n = s->env->etrn(s->env->arg, s->parsed.arg);
 
 	if (n)
-		session_replyf(s, 253, none, "OK, %llu pending messages for node %.*s started", (unsigned long long)n, SPAN_ARG(s->parsed.arg));
+		session_replyf(s, 253, none, "OK, %llu pending messages for node %.*s started",
+			       (unsigned long long)n, SPAN_ARG(s->parsed.arg));
 	else
-		session_replyf(s, 251, none, "OK, no messages waiting for node %.*s", SPAN_ARG(s->parsed.arg));
+		session_replyf(s, 251, none, "OK, no messages waiting for node %.*s",
+			       SPAN_ARG(s->parsed.arg));
 	return session_command_done(s);
 }
 
@@ -84,12 +91,14 @@ enum session_next cmd_quit_apply(struct session *s)
 /* A device that sends credentials to a relay that wants none can go on without them. */
 enum session_next cmd_auth_apply(struct session *s)
 {
-	session_refuse_protocol(s, 503, SMTP_ENHANCED(5, 5, 1), "auth-not-offered", "AUTH is not offered here; leave user name and password empty");
+	session_refuse_protocol(s, 503, SMTP_ENHANCED(5, 5, 1), "auth-not-offered",
+				"AUTH is not offered here; leave user name and password empty");
 	return session_command_done(s);
 }
 
 enum session_next cmd_starttls_apply(struct session *s)
 {
-	session_refuse_protocol(s, 502, SMTP_ENHANCED(5, 5, 1), "starttls-not-offered", "STARTTLS is not offered here");
+	session_refuse_protocol(s, 502, SMTP_ENHANCED(5, 5, 1), "starttls-not-offered",
+				"STARTTLS is not offered here");
 	return session_command_done(s);
 }

@@ -2,9 +2,15 @@
  * policy accepted. */
 #include "session/session_priv.h"
 
-static int refuse_recipient(struct session *s, unsigned code, struct smtp_enhanced e, const char *rule, const char *text, struct span to)
+static int refuse_recipient(struct session *s, unsigned code, struct smtp_enhanced e, const char *rule,
+			    const char *text, struct span to)
 {
-	return session_refuse(s, &(struct session_refusal){ .code = code, .enhanced = e, .rule = rule, .text = text, .stage = HOOK_RCPT, .to = to });
+	return session_refuse(s, &(struct session_refusal){ .code = code,
+							    .enhanced = e,
+							    .rule = rule,
+							    .text = text,
+							    .stage = HOOK_RCPT,
+							    .to = to });
 }
 
 static int parse(struct session *s, struct view_rcpt *r)
@@ -23,10 +29,13 @@ static int parse(struct session *s, struct view_rcpt *r)
 	const struct span rest = span_skip(s->parsed.arg, (size_t)n);
 	n = smtp_path_parse(s->txn_mem, rest, flags, &r->path, &why);
 	if (n == -ERR_NOMEM)
-		return session_refuse_protocol(s, 452, SMTP_ENHANCED(4, 5, 3), "too-many-recipients", "too many recipients");
+		return session_refuse_protocol(s, 452, SMTP_ENHANCED(4, 5, 3), "too-many-recipients",
+					       "too many recipients");
 	if (n < 0)
 		return session_refuse_protocol(s, 501, SMTP_ENHANCED(5, 1, 3), "recipient-syntax", why);
-	const int err = smtp_rcpt_params_parse(s->txn_mem, span_skip(rest, (size_t)n), s->conn.esmtp ? s->listener->ext : 0, utf8, &r->params, &error);
+	const int err =
+		smtp_rcpt_params_parse(s->txn_mem, span_skip(rest, (size_t)n),
+				       s->conn.esmtp ? s->listener->ext : 0, utf8, &r->params, &error);
 	if (err < 0)
 		return session_refuse_params(s, err, &error, "rcpt-parameter");
 	struct buf address = BUF_INIT(SMTP_PATH_LONG_MAX + 8);
@@ -34,9 +43,11 @@ static int parse(struct session *s, struct view_rcpt *r)
 	r->address = arena_dup(s->txn_mem, buf_span(&address));
 	buf_free(&address);
 	if (!r->address.p)
-		return session_refuse_protocol(s, 452, SMTP_ENHANCED(4, 5, 3), "too-many-recipients", "too many recipients");
+		return session_refuse_protocol(s, 452, SMTP_ENHANCED(4, 5, 3), "too-many-recipients",
+					       "too many recipients");
 	if ((r->path.is & SMTP_PATH_IS_UTF8) && !utf8)
-		return refuse_recipient(s, 553, SMTP_ENHANCED(5, 6, 7), "smtputf8", "an internationalised address needs SMTPUTF8", r->address);
+		return refuse_recipient(s, 553, SMTP_ENHANCED(5, 6, 7), "smtputf8",
+					"an internationalised address needs SMTPUTF8", r->address);
 	return 0;
 }
 
@@ -54,7 +65,8 @@ int cmd_rcpt_check(struct session *s)
 	if (s->txn->refusal.kind != VERDICT_NONE)
 		return session_refuse_verdict(s, &s->txn->refusal, s->txn->refusal_stage, r.address);
 	if (s->txn->view.rcpts >= s->listener->rcpts_max) /* RFC 5321 section 4.5.3.1.10: 452, never 552 */
-		return refuse_recipient(s, 452, SMTP_ENHANCED(4, 5, 3), "too-many-recipients", "too many recipients; send the rest in another message", r.address);
+		return refuse_recipient(s, 452, SMTP_ENHANCED(4, 5, 3), "too-many-recipients",
+					"too many recipients; send the rest in another message", r.address);
 	s->arg.rcpt = r;
 	return 0;
 }
@@ -67,7 +79,8 @@ static int keep(struct session *s)
 		const uint32_t cap = txn->rcpt_cap ? txn->rcpt_cap * 2 : 4;
 		struct view_rcpt *more = arena_array(s->txn_mem, struct view_rcpt, cap);
 		if (!more)
-			return session_refuse_protocol(s, 452, SMTP_ENHANCED(4, 5, 3), "too-many-recipients", "too many recipients");
+			return session_refuse_protocol(s, 452, SMTP_ENHANCED(4, 5, 3), "too-many-recipients",
+						       "too many recipients");
 		if (txn->view.rcpts)
 			memcpy(more, txn->rcpt, txn->view.rcpts * sizeof *more);
 		txn->rcpt = more;
@@ -83,9 +96,11 @@ enum session_next cmd_rcpt_apply(struct session *s)
 	int refused = 0;
 
 	if (!s->setup.hooks.ops->wants(s->setup.hooks.impl, s->setup.policies, HOOK_RCPT))
-		refused = refuse_recipient(s, 451, SMTP_ENHANCED(4, 3, 5), "no-policy", "no policy decides about recipients here", r->address);
+		refused = refuse_recipient(s, 451, SMTP_ENHANCED(4, 3, 5), "no-policy",
+					   "no policy decides about recipients here", r->address);
 	else if (s->call.verdict.kind != VERDICT_ACCEPT)
-		refused = refuse_recipient(s, 550, SMTP_ENHANCED(5, 7, 1), "not-accepted", "no rule lets you send to this recipient", r->address);
+		refused = refuse_recipient(s, 550, SMTP_ENHANCED(5, 7, 1), "not-accepted",
+					   "no rule lets you send to this recipient", r->address);
 	else
 		refused = keep(s);
 	if (refused)

@@ -87,7 +87,8 @@ static int line_refused(struct session *s, const struct smtp_line *line)
 		return session_refuse_protocol(s, 500, SMTP_ENHANCED(5, 5, 2), "bare-newline",
 					       "a command line ends in CRLF and holds no other CR or LF");
 	if (line->flags & SMTP_LINE_NUL)
-		return session_refuse_protocol(s, 500, SMTP_ENHANCED(5, 5, 2), "nul", "a command may not hold a NUL octet");
+		return session_refuse_protocol(s, 500, SMTP_ENHANCED(5, 5, 2), "nul",
+					       "a command may not hold a NUL octet");
 	return 0;
 }
 
@@ -95,14 +96,17 @@ static enum session_next verb_refused(struct session *s)
 {
 	switch (smtp_verb_kind(s->parsed.verb)) {
 	case SMTP_VERB_IS_HOSTILE:
-		session_refuse_protocol(s, 554, SMTP_ENHANCED(5, 5, 0), "other-protocol", "this is an SMTP server");
+		session_refuse_protocol(s, 554, SMTP_ENHANCED(5, 5, 0), "other-protocol",
+					"this is an SMTP server");
 		session_end(s, "other-protocol");
 		break;
 	case SMTP_VERB_IS_UNSERVED:
-		session_refuse_protocol(s, 502, SMTP_ENHANCED(5, 5, 1), "not-implemented", "command not implemented");
+		session_refuse_protocol(s, 502, SMTP_ENHANCED(5, 5, 1), "not-implemented",
+					"command not implemented");
 		break;
 	default:
-		session_refuse_protocol(s, 500, SMTP_ENHANCED(5, 5, 2), "unknown-command", "command not recognised");
+		session_refuse_protocol(s, 500, SMTP_ENHANCED(5, 5, 2), "unknown-command",
+					"command not recognised");
 	}
 	return session_command_done(s);
 }
@@ -123,7 +127,8 @@ static enum session_next step_read(struct session *s)
 	const char *why;
 
 	if (s->draining && (s->phase <= SESSION_PHASE_READY)) {
-		session_replyf(s, 421, SMTP_ENHANCED(4, 3, 2), "%.*s is shutting down; come again", SPAN_ARG(s->listener->hostname));
+		session_replyf(s, 421, SMTP_ENHANCED(4, 3, 2), "%.*s is shutting down; come again",
+			       SPAN_ARG(s->listener->hostname));
 		session_end(s, "drain");
 		return NEXT_STEP;
 	}
@@ -167,7 +172,8 @@ static const char *sequence_text(const struct session *s)
 	case SESSION_PHASE_READY:
 		return "say MAIL first";
 	case SESSION_PHASE_MAIL:
-		return s->cmd->verb == SMTP_VERB_MAIL ? "a transaction is open already; RSET ends it" : "say RCPT first";
+		return s->cmd->verb == SMTP_VERB_MAIL ? "a transaction is open already; RSET ends it"
+						      : "say RCPT first";
 	case SESSION_PHASE_RCPT:
 		return "a transaction is open already; RSET ends it";
 	default:
@@ -181,12 +187,14 @@ static enum session_next step_check(struct session *s)
 	int refused = 0;
 
 	if (s->cmd->idle && ++s->idle_commands > s->listener->idle_commands_max) {
-		session_refuse_protocol(s, 421, SMTP_ENHANCED(4, 7, 0), "idle-commands", "too many commands without mail");
+		session_refuse_protocol(s, 421, SMTP_ENHANCED(4, 7, 0), "idle-commands",
+					"too many commands without mail");
 		session_end(s, "idle-commands");
 		return NEXT_STEP;
 	}
 	if (!(s->cmd->phases & (1u << s->phase)))
-		refused = session_refuse_protocol(s, 503, SMTP_ENHANCED(5, 5, 1), "sequence", sequence_text(s));
+		refused =
+			session_refuse_protocol(s, 503, SMTP_ENHANCED(5, 5, 1), "sequence", sequence_text(s));
 	else if (smtp_cmd_arg_check(&s->parsed, session_lax(s), &why) < 0)
 		refused = session_refuse_protocol(s, 501, SMTP_ENHANCED(5, 5, 4), "syntax", why);
 	else if (s->cmd->check)
@@ -253,7 +261,9 @@ static enum session_next step_apply(struct session *s)
 
 	if (s->cmd->hooked && (v->kind == VERDICT_REJECT || v->kind == VERDICT_DEFER)) {
 		if (!refusal_waits(s, v)) {
-			session_refuse_verdict(s, v, s->cmd->hook, s->cmd->hook == HOOK_RCPT ? s->arg.rcpt.address : (struct span){ NULL, 0 });
+			session_refuse_verdict(s, v, s->cmd->hook,
+					       s->cmd->hook == HOOK_RCPT ? s->arg.rcpt.address
+									 : (struct span){ NULL, 0 });
 			if (s->cmd->hook == HOOK_MAIL)
 				session_txn_end(s);
 			if (s->cmd->verb == SMTP_VERB_BDAT)
@@ -330,7 +340,8 @@ static bool is_waiting(const struct session *s)
 /* Once all of a message is here it is kept even if the client does not wait for the reply: devices hang up early. */
 static bool outlives_stream(const struct session *s)
 {
-	return s->step == SESSION_STEP_MESSAGE || s->step == SESSION_STEP_ROUTE || s->step == SESSION_STEP_COMMIT;
+	return s->step == SESSION_STEP_MESSAGE || s->step == SESSION_STEP_ROUTE ||
+	       s->step == SESSION_STEP_COMMIT;
 }
 
 /* The only loop. Entered from input, from a completion and from the start; never from itself. */
@@ -382,11 +393,13 @@ static void on_deadline(struct stream *stream, void *owner)
 
 	if (s->ended)
 		return;
-	if (is_waiting(s)) { /* ours to answer, not the client's to speak: hooks and commits have deadlines of their own */
+	if (is_waiting(
+		    s)) { /* ours to answer, not the client's to speak: hooks and commits have deadlines of their own */
 		stream_set_deadline(stream, s->listener->command_timeout_us);
 		return;
 	}
-	session_replyf(s, 421, SMTP_ENHANCED(4, 4, 2), "%.*s timeout exceeded", SPAN_ARG(s->listener->hostname));
+	session_replyf(s, 421, SMTP_ENHANCED(4, 4, 2), "%.*s timeout exceeded",
+		       SPAN_ARG(s->listener->hostname));
 	session_end(s, "timeout");
 	session_run(s);
 }
@@ -510,10 +523,11 @@ struct span session_doing(const struct session *s, struct arena *a)
 		SESSION_STEP_MAP(X)
 #undef X
 	};
-	const char *waits = s->call.pending ? hook_name(s->call.id) : op_pending(&s->commit.op) ? "commit"
-			    : op_pending(&s->reverse.op)                  ? "reverse name"
-			    : s->waiting_room                             ? "spool"
-									  : "client";
+	const char *waits = s->call.pending              ? hook_name(s->call.id)
+			    : op_pending(&s->commit.op)  ? "commit"
+			    : op_pending(&s->reverse.op) ? "reverse name"
+			    : s->waiting_room            ? "spool"
+							 : "client";
 
 	return arena_printf(a, "%s/%s, waits for %s", phases[s->phase], step_names[s->step], waits);
 }

@@ -26,9 +26,9 @@ struct session;
 /* What all sessions of a worker share. */
 struct session_env {
 	struct loop *loop;
-	struct dns *dns;                /* NULL: no look-ups, reverse names are OFF */
+	struct dns *dns; /* NULL: no look-ups, reverse names are OFF */
 	struct session_store store;
-	struct clients *clients;        /* NULL: connections are not counted */
+	struct clients *clients; /* NULL: connections are not counted */
 	struct logger *log;
 	struct metric_shard *metrics;
 	uint64_t (*etrn)(void *arg, struct span domain); /* starts the queue for a domain; how many jobs */
@@ -45,7 +45,7 @@ void session_env_init(struct session_env *env);
 /* What a session gets at its start: both stay as they are for its life; @release is called when it ends. */
 struct session_setup {
 	const struct session_listener *listener;
-	struct clients_total *total;    /* of the listener, over all workers */
+	struct clients_total *total; /* of the listener, over all workers */
 	struct hooks hooks;
 	const void *policies;
 	void (*release)(void *arg);

@@ -40,7 +40,8 @@ static int set_sender(struct view_msg *msg, struct span address)
 	const char *why;
 
 	if (address.n) {
-		const int err = smtp_path_parse_mailbox(s->txn_mem, address, utf8 ? SMTP_ALLOW_UTF8 : 0, &path, &why);
+		const int err =
+			smtp_path_parse_mailbox(s->txn_mem, address, utf8 ? SMTP_ALLOW_UTF8 : 0, &path, &why);
 		if (err < 0)
 			return err == -ERR_NOMEM ? -ERR_TOOBIG : -ERR_SYNTAX;
 	}
@@ -60,7 +61,8 @@ enum { META_OCTETS_MAX = 16 * 1024 };
 static int set_meta(struct view_msg *msg, struct span json)
 {
 	struct session *s = session_of(msg->txn->conn);
-	const struct span kept = json.n <= META_OCTETS_MAX ? arena_dup(s->txn_mem, json) : (struct span){ NULL, 0 };
+	const struct span kept =
+		json.n <= META_OCTETS_MAX ? arena_dup(s->txn_mem, json) : (struct span){ NULL, 0 };
 
 	if (!kept.p)
 		return -ERR_TOOBIG;

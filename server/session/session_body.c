@@ -13,13 +13,16 @@
 
 #include <stdio.h>
 
-void session_msg_fail(struct session *s, unsigned code, struct smtp_enhanced e, const char *rule, const char *text)
+void session_msg_fail(struct session *s, unsigned code, struct smtp_enhanced e, const char *rule,
+		      const char *text)
 {
 	struct session_msg *m = s->msg;
 
 	if (m->fail.code)
 		return;
-	m->fail = (struct session_refusal){ .code = code, .enhanced = e, .rule = rule, .text = text, .stage = HOOK_MESSAGE };
+	m->fail = (struct session_refusal){
+		.code = code, .enhanced = e, .rule = rule, .text = text, .stage = HOOK_MESSAGE
+	};
 	if (m->stored)
 		s->env->store.ops->abort(s->env->store.impl, &m->stored);
 	s->waiting_room = false;
@@ -29,9 +32,11 @@ void session_msg_fail(struct session *s, unsigned code, struct smtp_enhanced e, 
 static void fail_store(struct session *s, int err)
 {
 	if (err == -ERR_TOOBIG)
-		session_msg_fail(s, 552, SMTP_ENHANCED(5, 3, 4), "message-size", "message exceeds the size limit");
+		session_msg_fail(s, 552, SMTP_ENHANCED(5, 3, 4), "message-size",
+				 "message exceeds the size limit");
 	else
-		session_msg_fail(s, 452, SMTP_ENHANCED(4, 3, 1), "storage", "insufficient system storage; try again later");
+		session_msg_fail(s, 452, SMTP_ENHANCED(4, 3, 1), "storage",
+				 "insufficient system storage; try again later");
 }
 
 int session_msg_begin(struct session *s)
@@ -43,10 +48,13 @@ int session_msg_begin(struct session *s)
 	const int err = m ? s->env->store.ops->begin(s->env->store.impl, hint, &m->stored) : -ERR_NOMEM;
 	const bool normalise = s->profile && s->profile->normalise_newlines;
 	const bool binary = (p->has & SMTP_MAIL_BODY) && p->body == SMTP_BODY_BINARYMIME;
-	const enum smtp_data_mode mode = binary ? SMTP_DATA_BINARY : normalise ? SMTP_DATA_NORMALISE : SMTP_DATA_REFUSE;
+	const enum smtp_data_mode mode = binary      ? SMTP_DATA_BINARY
+					 : normalise ? SMTP_DATA_NORMALISE
+						     : SMTP_DATA_REFUSE;
 
 	if (err < 0)
-		return session_refuse_protocol(s, 452, SMTP_ENHANCED(4, 3, 1), "storage", "insufficient system storage; try again later");
+		return session_refuse_protocol(s, 452, SMTP_ENHANCED(4, 3, 1), "storage",
+					       "insufficient system storage; try again later");
 	m->id = s->env->store.ops->id(s->env->store.impl, m->stored);
 	m->scan = MAIL_HEAD_SCAN_INIT;
 	m->began_us = loop_now_us(s->env->loop);
@@ -117,11 +125,13 @@ static void take_run(struct session *s, struct span run)
 	struct session_msg *m = s->msg;
 
 	if (m->decoder.octets > s->listener->message_max_bytes) {
-		session_msg_fail(s, 552, SMTP_ENHANCED(5, 3, 4), "message-size", "message exceeds the size limit");
+		session_msg_fail(s, 552, SMTP_ENHANCED(5, 3, 4), "message-size",
+				 "message exceeds the size limit");
 		return;
 	}
 	if (m->decoder.line_octets_most > s->listener->line_max_octets)
-		session_msg_fail(s, 554, SMTP_ENHANCED(5, 6, 0), "line-length", "a line of the message is too long");
+		session_msg_fail(s, 554, SMTP_ENHANCED(5, 6, 0), "line-length",
+				 "a line of the message is too long");
 	if (m->fail.code)
 		return;
 	if (m->head_done) {
@@ -132,7 +142,8 @@ static void take_run(struct session *s, struct span run)
 		/* The end of the header section may be within this run, so that most of it is body. */
 		struct mail_head_scan scan = m->scan;
 		if (!mail_head_scan_feed(&scan, run) || scan.line_octets > s->listener->head_max_bytes) {
-			session_msg_fail(s, 552, SMTP_ENHANCED(5, 3, 4), "header-size", "the header section is too large");
+			session_msg_fail(s, 552, SMTP_ENHANCED(5, 3, 4), "header-size",
+					 "the header section is too large");
 			return;
 		}
 		const size_t more = (size_t)(scan.line_octets - m->head.n);
@@ -174,7 +185,9 @@ static enum session_next need_more(struct session *s)
 		return NEXT_STEP;
 	}
 	if (loop_now_us(s->env->loop) - s->msg->began_us > s->listener->message_timeout_us) {
-		session_replyf(s, 421, SMTP_ENHANCED(4, 4, 2), "%.*s timeout exceeded: the message comes too slowly", SPAN_ARG(s->listener->hostname));
+		session_replyf(s, 421, SMTP_ENHANCED(4, 4, 2),
+			       "%.*s timeout exceeded: the message comes too slowly",
+			       SPAN_ARG(s->listener->hostname));
 		session_end(s, "slow");
 		return NEXT_STEP;
 	}
@@ -210,7 +223,8 @@ static enum session_next chunk_ended(struct session *s)
 		s->step = SESSION_STEP_MESSAGE;
 		return NEXT_STEP;
 	}
-	session_replyf(s, 250, SMTP_ENHANCED(2, 0, 0), "%llu octets received", (unsigned long long)m->bdat.octets);
+	session_replyf(s, 250, SMTP_ENHANCED(2, 0, 0), "%llu octets received",
+		       (unsigned long long)m->bdat.octets);
 	return session_command_done(s);
 }
 

@@ -15,11 +15,11 @@
 /* What is tolerated from clients that a policy, or the listener, gives this profile. A stranger has none. */
 struct session_profile {
 	struct span name;
-	unsigned lax;             /* enum smtp_lax: syntax */
-	bool normalise_newlines;  /* bare CR and LF become CRLF; else the message is refused */
-	bool nul;                 /* NUL octets in a message pass; else it is refused */
-	bool early;               /* talking before the greeting is no offence */
-	uint32_t hide_ext;        /* enum smtp_ext: not announced to it */
+	unsigned lax;            /* enum smtp_lax: syntax */
+	bool normalise_newlines; /* bare CR and LF become CRLF; else the message is refused */
+	bool nul;                /* NUL octets in a message pass; else it is refused */
+	bool early;              /* talking before the greeting is no offence */
+	uint32_t hide_ext;       /* enum smtp_ext: not announced to it */
 };
 
 struct session_listener {
@@ -29,21 +29,21 @@ struct session_listener {
 	struct span help_url, help_text; /* the help desk: refusals, HELP */
 	uint32_t ext;                    /* enum smtp_ext: offered */
 	uint64_t message_max_bytes;
-	uint32_t head_max_bytes;         /* of the header section */
-	uint32_t line_max_octets;        /* of a line of the message; longer ones are refused */
-	uint32_t rcpts_max;              /* of one transaction */
-	uint32_t messages_max;           /* of one connection */
-	uint32_t errors_max;             /* refused commands before the connection ends */
-	uint32_t idle_commands_max;      /* commands in a row that move no mail: NOOP, RSET, VRFY, ... */
-	uint32_t hops_max;               /* Received fields: more is a loop */
-	uint32_t own_hops_max;           /* of them our own */
+	uint32_t head_max_bytes;    /* of the header section */
+	uint32_t line_max_octets;   /* of a line of the message; longer ones are refused */
+	uint32_t rcpts_max;         /* of one transaction */
+	uint32_t messages_max;      /* of one connection */
+	uint32_t errors_max;        /* refused commands before the connection ends */
+	uint32_t idle_commands_max; /* commands in a row that move no mail: NOOP, RSET, VRFY, ... */
+	uint32_t hops_max;          /* Received fields: more is a loop */
+	uint32_t own_hops_max;      /* of them our own */
 	uint32_t deliverby_min_s;
-	struct clients_limits clients;   /* connections */
-	int64_t greet_delay_us;          /* wait before the greeting, to catch early talkers */
-	int64_t command_timeout_us;      /* for a whole command line, from its prompt */
-	int64_t data_timeout_us;         /* between two pieces of a message */
-	int64_t message_timeout_us;      /* for a whole message */
-	int64_t reverse_timeout_us;      /* for the forward-confirmed name of the client */
+	struct clients_limits clients; /* connections */
+	int64_t greet_delay_us;        /* wait before the greeting, to catch early talkers */
+	int64_t command_timeout_us;    /* for a whole command line, from its prompt */
+	int64_t data_timeout_us;       /* between two pieces of a message */
+	int64_t message_timeout_us;    /* for a whole message */
+	int64_t reverse_timeout_us;    /* for the forward-confirmed name of the client */
 	bool reverse_dns;
 	bool refuse_early_talkers;
 	bool refuse_now;                 /* answer refusals at their own command, not at RCPT */
@@ -52,5 +52,5 @@ struct session_listener {
 	const struct session_profile *profiles;
 	uint32_t nprofiles;
 	const struct session_profile *profile; /* every client's here; NULL: none */
-	int zone_min;                    /* of the dates we write */
+	int zone_min;                          /* of the dates we write */
 };

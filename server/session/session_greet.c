@@ -70,13 +70,15 @@ static bool enter(struct session *s)
 
 	if (!s->env->clients)
 		return true;
-	const enum clients_verdict v = clients_enter(s->env->clients, &s->conn.client.addr, s->setup.total, &s->listener->clients, &open);
+	const enum clients_verdict v = clients_enter(s->env->clients, &s->conn.client.addr, s->setup.total,
+						     &s->listener->clients, &open);
 	if (v == CLIENTS_OK) {
 		s->counted = true;
 		return true;
 	}
 	session_replyf(s, 421, SMTP_ENHANCED(4, 7, 0), "%s",
-		       v == CLIENTS_OVER_CLIENT ? "too many connections from your address" : "too many connections; come again");
+		       v == CLIENTS_OVER_CLIENT ? "too many connections from your address"
+						: "too many connections; come again");
 	log_over_limit(s, v, open);
 	session_end(s, "limit");
 	return false;
@@ -94,7 +96,8 @@ enum session_next session_step_enter(struct session *s)
 		return NEXT_STEP;
 	s->conn.reverse = VIEW_REVERSE_PENDING;
 	reverse_init(&s->reverse, on_reverse);
-	if (reverse_start(&s->reverse, s->env->dns, &s->scope, &s->conn.client.addr, l->reverse_timeout_us) < 0)
+	if (reverse_start(&s->reverse, s->env->dns, &s->scope, &s->conn.client.addr, l->reverse_timeout_us) <
+	    0)
 		s->conn.reverse = VIEW_REVERSE_TEMPERROR;
 	return NEXT_STEP;
 }
@@ -142,7 +145,8 @@ enum session_next session_step_connect(struct session *s)
 	const struct verdict *v = &s->call.verdict;
 	const bool now = v->now || s->listener->refuse_now;
 
-	if (v->kind == VERDICT_DISCONNECT || ((v->kind == VERDICT_REJECT || v->kind == VERDICT_DEFER) && now)) {
+	if (v->kind == VERDICT_DISCONNECT ||
+	    ((v->kind == VERDICT_REJECT || v->kind == VERDICT_DEFER) && now)) {
 		session_refuse_verdict(s, v, HOOK_CONNECT, (struct span){ NULL, 0 });
 		session_end(s, "policy");
 		return NEXT_STEP;
@@ -176,7 +180,8 @@ enum session_next session_step_banner(struct session *s)
 	if (stream_input(s->stream).n)
 		s->conn.early_talker = true;
 	if (s->conn.early_talker && l->refuse_early_talkers && !(s->profile && s->profile->early)) {
-		session_refuse_protocol(s, 554, SMTP_ENHANCED(5, 5, 0), "early-talker", "you spoke before the greeting");
+		session_refuse_protocol(s, 554, SMTP_ENHANCED(5, 5, 0), "early-talker",
+					"you spoke before the greeting");
 		session_end(s, "early-talker");
 		return NEXT_STEP;
 	}
@@ -186,7 +191,8 @@ enum session_next session_step_banner(struct session *s)
 		session_end(s, "eof");
 		return NEXT_STEP;
 	}
-	session_replyf(s, 220, (struct smtp_enhanced){ 0 }, "%.*s %.*s", SPAN_ARG(l->hostname), SPAN_ARG(l->greeting));
+	session_replyf(s, 220, (struct smtp_enhanced){ 0 }, "%.*s %.*s", SPAN_ARG(l->hostname),
+		       SPAN_ARG(l->greeting));
 	s->phase = SESSION_PHASE_HELO;
 	s->step = SESSION_STEP_READ;
 	stream_set_deadline(s->stream, l->command_timeout_us);

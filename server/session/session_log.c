@@ -6,7 +6,8 @@ struct span session_protocol(const struct session *s)
 {
 	const bool utf8 = s->txn && (s->txn->view.params.has & SMTP_MAIL_SMTPUTF8);
 
-	return span_of(mail_received_keyword((s->conn.esmtp ? MAIL_RECEIVED_ESMTP : 0u) | (utf8 ? MAIL_RECEIVED_UTF8 : 0u)));
+	return span_of(mail_received_keyword((s->conn.esmtp ? MAIL_RECEIVED_ESMTP : 0u) |
+					     (utf8 ? MAIL_RECEIVED_UTF8 : 0u)));
 }
 
 /* Fields that are empty are left out: a record says what is known. */
@@ -63,10 +64,12 @@ static void whole_path(struct session *s, struct log_rec *r, enum log_field f)
 	path_json(r, f, paths, s->txn ? 2 : 1);
 }
 
-void session_log_refused(struct session *s, const struct session_refusal *rf, unsigned code, struct smtp_enhanced e, struct span rule,
-			 struct span text, const struct id *case_id)
+void session_log_refused(struct session *s, const struct session_refusal *rf, unsigned code,
+			 struct smtp_enhanced e, struct span rule, struct span text, const struct id *case_id)
 {
-	const char *stage = rf->stage < HOOK_MAX_ ? hook_name(rf->stage) : s->cmd ? smtp_verb_name(s->cmd->verb) : "session";
+	const char *stage = rf->stage < HOOK_MAX_ ? hook_name(rf->stage)
+			    : s->cmd              ? smtp_verb_name(s->cmd->verb)
+						  : "session";
 	struct log_rec r;
 
 	if (!log_begin(&r, s->env->log, LOG_EV_REFUSED))
@@ -166,9 +169,11 @@ void session_log_finished(struct session *s)
 	metric_add(s->env->metrics, METRIC_COMMANDS_TOTAL, s->commands);
 	metric_add(s->env->metrics, METRIC_RECEIVED_BYTES_TOTAL, (int64_t)s->bytes_in);
 	metric_observe(s->env->metrics, METRIC_SESSION_SECONDS, took);
-	metric_add_label(s->env->metrics, METRIC_SESSION_ENDS_TOTAL, span_of(s->end_reason ? s->end_reason : "closed"), 1);
-	s->setup.hooks.ops->observe(s->setup.hooks.impl,
-				    &(struct hook_event){ .id = OBSERVER_SESSION_CLOSED, .policies = s->setup.policies, .conn = &s->conn });
+	metric_add_label(s->env->metrics, METRIC_SESSION_ENDS_TOTAL,
+			 span_of(s->end_reason ? s->end_reason : "closed"), 1);
+	s->setup.hooks.ops->observe(s->setup.hooks.impl, &(struct hook_event){ .id = OBSERVER_SESSION_CLOSED,
+									       .policies = s->setup.policies,
+									       .conn = &s->conn });
 	if (!log_begin(&r, s->env->log, LOG_EV_SESSION_FINISHED))
 		return;
 	who(s, &r);

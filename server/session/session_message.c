@@ -31,8 +31,10 @@ static void check_content(struct session *s)
 	const unsigned flags = m->decoder.flags;
 
 	if (m->decoder.mode == SMTP_DATA_REFUSE && (flags & (SMTP_DATA_BARE_CR | SMTP_DATA_BARE_LF)))
-		session_msg_fail(s, 550, SMTP_ENHANCED(5, 5, 2), "bare-newline", "the message has a CR or LF that is not part of a CRLF");
-	if (m->decoder.mode != SMTP_DATA_BINARY && (flags & SMTP_DATA_NUL) && !(s->profile && s->profile->nul))
+		session_msg_fail(s, 550, SMTP_ENHANCED(5, 5, 2), "bare-newline",
+				 "the message has a CR or LF that is not part of a CRLF");
+	if (m->decoder.mode != SMTP_DATA_BINARY && (flags & SMTP_DATA_NUL) &&
+	    !(s->profile && s->profile->nul))
 		session_msg_fail(s, 550, SMTP_ENHANCED(5, 6, 0), "nul", "the message has a NUL octet");
 }
 
@@ -46,12 +48,15 @@ static void read_head(struct session *s)
 	m->head_mem = arena_new((size_t)l->head_max_bytes * 4 + 512 * 1024);
 	m->view.head_mem = m->head_mem;
 	if (mail_head_parse(m->head_mem, buf_span(&m->head), l->head_max_bytes, &m->view.head) < 0) {
-		session_msg_fail(s, 552, SMTP_ENHANCED(5, 3, 4), "header-size", "the header section is too large");
+		session_msg_fail(s, 552, SMTP_ENHANCED(5, 3, 4), "header-size",
+				 "the header section is too large");
 		return;
 	}
 	m->view.received = (uint32_t)mail_received_count(m->view.head);
-	if (m->view.received > l->hops_max || mail_received_count_own(m->view.head, l->hostname) > l->own_hops_max)
-		session_msg_fail(s, 554, SMTP_ENHANCED(5, 4, 6), "mail-loop", "too many hops: this message goes in a circle");
+	if (m->view.received > l->hops_max ||
+	    mail_received_count_own(m->view.head, l->hostname) > l->own_hops_max)
+		session_msg_fail(s, 554, SMTP_ENHANCED(5, 4, 6), "mail-loop",
+				 "too many hops: this message goes in a circle");
 }
 
 static bool fill_view(struct session *s)
@@ -147,7 +152,9 @@ enum session_next session_step_route(struct session *s)
 	if (m->route_asked) {
 		m->route_asked = false;
 		if (v->kind == VERDICT_REJECT || v->kind == VERDICT_DEFER || v->kind == VERDICT_DISCONNECT) {
-			session_refuse_verdict(s, v, HOOK_ROUTE, m->route_at ? s->txn->rcpt[m->route_at - 1].address : (struct span){ NULL, 0 });
+			session_refuse_verdict(s, v, HOOK_ROUTE,
+					       m->route_at ? s->txn->rcpt[m->route_at - 1].address
+							   : (struct span){ NULL, 0 });
 			return message_done(s);
 		}
 		if (v->kind == VERDICT_HOLD)
@@ -202,7 +209,8 @@ static uint8_t notify_of(const struct smtp_rcpt_params *p)
 		return NOTIFY_DEFAULT;
 	if (p->notify == SMTP_NOTIFY_NEVER)
 		return NOTIFY_NEVER;
-	return (uint8_t)((p->notify & SMTP_NOTIFY_SUCCESS ? NOTIFY_SUCCESS : 0) | (p->notify & SMTP_NOTIFY_FAILURE ? NOTIFY_FAILURE : 0) |
+	return (uint8_t)((p->notify & SMTP_NOTIFY_SUCCESS ? NOTIFY_SUCCESS : 0) |
+			 (p->notify & SMTP_NOTIFY_FAILURE ? NOTIFY_FAILURE : 0) |
 			 (p->notify & SMTP_NOTIFY_DELAY ? NOTIFY_DELAY : 0));
 }
 
@@ -222,7 +230,9 @@ static bool fill_envelope(struct session *s, struct envelope *env)
 				  .device = s->conn.device,
 				  .listener = s->conn.listener,
 				  .helo = s->conn.helo,
-				  .client_name = s->conn.reverse == VIEW_REVERSE_PASS ? s->conn.reverse_name : (struct span){ NULL, 0 },
+				  .client_name = s->conn.reverse == VIEW_REVERSE_PASS
+							 ? s->conn.reverse_name
+							 : (struct span){ NULL, 0 },
 				  .protocol = session_protocol(s),
 				  .client = s->conn.client.addr,
 				  .vars = m->view.meta,
@@ -241,7 +251,9 @@ static bool fill_envelope(struct session *s, struct envelope *env)
 		const struct view_rcpt *r = &m->view.rcpt[i];
 		env->rcpt[i] = (struct envelope_rcpt){ .address = r->address,
 						       .domain = r->path.domain,
-						       .orcpt = r->params.has & SMTP_RCPT_ORCPT ? r->params.orcpt : (struct span){ NULL, 0 },
+						       .orcpt = r->params.has & SMTP_RCPT_ORCPT
+									? r->params.orcpt
+									: (struct span){ NULL, 0 },
 						       .route = m->route[i],
 						       .notify = notify_of(&r->params) };
 	}
@@ -256,7 +268,8 @@ static bool finish_head(struct session *s, struct buf *out)
 	const bool utf8 = s->txn->view.params.has & SMTP_MAIL_SMTPUTF8;
 	const struct mail_received rec = {
 		.helo = s->conn.helo,
-		.ptr_name = s->conn.reverse == VIEW_REVERSE_PASS ? s->conn.reverse_name : (struct span){ NULL, 0 },
+		.ptr_name = s->conn.reverse == VIEW_REVERSE_PASS ? s->conn.reverse_name
+								 : (struct span){ NULL, 0 },
 		.ip = s->conn.client.addr,
 		.host = s->listener->hostname,
 		.how = (s->conn.esmtp ? MAIL_RECEIVED_ESMTP : 0u) | (utf8 ? MAIL_RECEIVED_UTF8 : 0u),
@@ -274,7 +287,11 @@ static bool finish_head(struct session *s, struct buf *out)
 
 static enum session_next no_commit(struct session *s, const char *rule, const char *text)
 {
-	session_refuse(s, &(struct session_refusal){ .code = 452, .enhanced = SMTP_ENHANCED(4, 3, 1), .rule = rule, .text = text, .stage = HOOK_MESSAGE });
+	session_refuse(s, &(struct session_refusal){ .code = 452,
+						     .enhanced = SMTP_ENHANCED(4, 3, 1),
+						     .rule = rule,
+						     .text = text,
+						     .stage = HOOK_MESSAGE });
 	return message_done(s);
 }
 
@@ -291,7 +308,8 @@ static enum session_next commit_start(struct session *s)
 	m->commit_started_us = loop_now_us(s->env->loop);
 	m->committing = true;
 	op_init(&s->commit.op, on_commit);
-	const int err = s->env->store.ops->commit(s->env->store.impl, &s->commit, &s->scope, &m->stored, &env, buf_span(&head));
+	const int err = s->env->store.ops->commit(s->env->store.impl, &s->commit, &s->scope, &m->stored, &env,
+						  buf_span(&head));
 	buf_free(&head);
 	return err < 0 ? no_commit(s, "storage", "insufficient system storage; try again later") : NEXT_WAIT;
 }
@@ -313,14 +331,15 @@ enum session_next session_step_commit(struct session *s)
 	s->idle_commands = 0;
 	session_log_accepted(s);
 	session_replyf(s, 250, SMTP_ENHANCED(2, 0, 0), "Ok: queued as %s", m->id.s);
-	s->setup.hooks.ops->observe(s->setup.hooks.impl, &(struct hook_event){ .id = OBSERVER_ACCEPTED,
-									       .policies = s->setup.policies,
-									       .conn = &s->conn,
-									       .txn = &s->txn->view,
-									       .msg = &m->view,
-									       .queue_id = m->view.queue_id,
-									       .sender = s->txn->view.sender_address,
-									       .device = s->conn.device });
+	s->setup.hooks.ops->observe(s->setup.hooks.impl,
+				    &(struct hook_event){ .id = OBSERVER_ACCEPTED,
+							  .policies = s->setup.policies,
+							  .conn = &s->conn,
+							  .txn = &s->txn->view,
+							  .msg = &m->view,
+							  .queue_id = m->view.queue_id,
+							  .sender = s->txn->view.sender_address,
+							  .device = s->conn.device });
 	if (s->env->trace)
 		s->env->trace(s->env->arg, s, &s->txn->path);
 	return message_done(s);

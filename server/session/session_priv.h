@@ -25,8 +25,8 @@
 #include "smtp/smtp_reply.h"
 
 enum {
-	SESSION_CONN_MEM_MAX = 32 * 1024,        /* names, early verdicts, the path of connect and helo */
-	SESSION_TXN_MEM_MAX  = 2 * 1024 * 1024,  /* envelope, verdicts, decision path */
+	SESSION_CONN_MEM_MAX = 32 * 1024,      /* names, early verdicts, the path of connect and helo */
+	SESSION_TXN_MEM_MAX = 2 * 1024 * 1024, /* envelope, verdicts, decision path */
 	SESSION_CASE_TEXT_MAX = 700,
 };
 
@@ -38,13 +38,14 @@ enum session_phase {
 };
 
 #define SESSION_STEP_MAP(X)                                                                                  \
-	X(PROXY) X(ENTER) X(REVERSE) X(CONNECT) X(BANNER) X(READ) X(CHECK) X(HOOK) X(APPLY) X(BODY) X(MESSAGE)  \
-	X(ROUTE) X(COMMIT) X(CLOSE)
+	X(PROXY)                                                                                             \
+	X(ENTER) X(REVERSE) X(CONNECT) X(BANNER) X(READ) X(CHECK) X(HOOK) X(APPLY) X(BODY) X(MESSAGE)        \
+		X(ROUTE) X(COMMIT) X(CLOSE)
 enum session_step {
 #define X(name) SESSION_STEP_##name,
 	SESSION_STEP_MAP(X)
 #undef X
-	SESSION_STEP_MAX_
+		SESSION_STEP_MAX_
 };
 
 enum session_next { NEXT_STEP, NEXT_WAIT, NEXT_GONE };
@@ -55,7 +56,7 @@ struct session_cmd;
 struct session_refusal {
 	unsigned code;
 	struct smtp_enhanced enhanced;
-	const char *rule;              /* when verdict is NULL */
+	const char *rule; /* when verdict is NULL */
 	const char *text;
 	const struct verdict *verdict; /* a policy's */
 	enum hook_id stage;            /* where it was decided; HOOK_MAX_: the protocol */
@@ -66,32 +67,32 @@ struct session_refusal {
 /* A transaction: from MAIL to its end; lives in txn_mem. */
 struct session_txn {
 	struct view_txn view;
-	struct view_rcpt *rcpt;        /* accepted */
+	struct view_rcpt *rcpt; /* accepted */
 	uint32_t rcpt_cap;
-	struct verdict refusal;        /* MAIL was refused, to be told at RCPT; kind NONE: not */
+	struct verdict refusal; /* MAIL was refused, to be told at RCPT; kind NONE: not */
 	enum hook_id refusal_stage;
 	struct decision_path path;
-	struct verdict hold;           /* message: HOLD */
+	struct verdict hold; /* message: HOLD */
 	bool bdat;
 };
 
 /* A message that is being received; in txn_mem but for its buffers. */
 struct session_msg {
 	struct view_msg view;
-	struct store_message *stored;  /* NULL once it failed: the rest is read and thrown away */
+	struct store_message *stored; /* NULL once it failed: the rest is read and thrown away */
 	struct smtp_data_decoder decoder;
 	struct smtp_bdat bdat;
 	struct mail_head_scan scan;
-	struct buf head;               /* octets up to the end of the header section */
+	struct buf head; /* octets up to the end of the header section */
 	struct arena *head_mem;
 	bool head_done;
 	bool has_8bit;
-	struct session_refusal fail;   /* code 0: fine so far; else the reply at its end */
+	struct session_refusal fail; /* code 0: fine so far; else the reply at its end */
 	int64_t began_us, body_ended_us, commit_started_us;
 	struct id id;
 	bool asked, route_asked, committing; /* what the current step waits for or has got */
-	uint32_t route_at;             /* STEP_ROUTE: the next recipient whose domain is asked for */
-	struct span *route;            /* per recipient: what policy chose */
+	uint32_t route_at;                   /* STEP_ROUTE: the next recipient whose domain is asked for */
+	struct span *route;                  /* per recipient: what policy chose */
 };
 
 struct session {
@@ -105,12 +106,12 @@ struct session {
 	struct scope scope;
 	enum session_phase phase;
 	enum session_step step;
-	bool running;        /* inside session_run() */
-	bool waiting_room;   /* the store has no room for more of the body */
-	bool draining;       /* the server shuts down: 421 at the next prompt */
-	bool counted;        /* entered in env->clients */
-	bool banner_due;     /* the greeting's delay is over */
-	bool ended;          /* no more steps */
+	bool running;      /* inside session_run() */
+	bool waiting_room; /* the store has no room for more of the body */
+	bool draining;     /* the server shuts down: 421 at the next prompt */
+	bool counted;      /* entered in env->clients */
+	bool banner_due;   /* the greeting's delay is over */
+	bool ended;        /* no more steps */
 	bool stream_closed, scope_closed;
 	uint64_t bytes_in, bytes_out; /* once the stream is gone */
 	struct timer banner_timer;
@@ -120,24 +121,24 @@ struct session {
 	const char *end_reason;
 	int64_t started_us;
 
-	struct arena *conn_mem;                /* helo name, reverse name, early verdicts */
-	struct decision_path path;             /* of connect and helo */
-	struct verdict refusal;                /* connect or helo refused, to be told at RCPT */
+	struct arena *conn_mem;    /* helo name, reverse name, early verdicts */
+	struct decision_path path; /* of connect and helo */
+	struct verdict refusal;    /* connect or helo refused, to be told at RCPT */
 	enum hook_id refusal_stage;
 
-	struct arena *txn_mem;                 /* NULL between transactions */
+	struct arena *txn_mem; /* NULL between transactions */
 	struct session_txn *txn;
 	struct session_msg *msg;
 
-	const struct session_cmd *cmd;         /* the command in hand, CHECK .. APPLY */
-	struct smtp_cmd parsed;                /* points into the stream's input until it is consumed */
-	size_t line_octets;                    /* to consume when the command is done */
-	uint64_t swallow;                      /* octets of a refused BDAT still to come */
+	const struct session_cmd *cmd; /* the command in hand, CHECK .. APPLY */
+	struct smtp_cmd parsed;        /* points into the stream's input until it is consumed */
+	size_t line_octets;            /* to consume when the command is done */
+	uint64_t swallow;              /* octets of a refused BDAT still to come */
 	union {
-		struct smtp_path path;         /* MAIL, in txn_mem */
-		struct span helo;              /* HELO, EHLO, inside the line */
-		struct view_rcpt rcpt;         /* RCPT */
-		struct smtp_bdat_chunk chunk;  /* BDAT */
+		struct smtp_path path;        /* MAIL, in txn_mem */
+		struct span helo;             /* HELO, EHLO, inside the line */
+		struct view_rcpt rcpt;        /* RCPT */
+		struct smtp_bdat_chunk chunk; /* BDAT */
 	} arg;
 	struct smtp_mail_params mail_params;
 	struct hook_call call;
@@ -147,11 +148,11 @@ struct session {
 
 struct session_cmd {
 	enum smtp_verb verb;
-	unsigned phases;                       /* bit per enum session_phase; else 503 */
+	unsigned phases; /* bit per enum session_phase; else 503 */
 	bool hooked;
 	enum hook_id hook;
-	bool idle;                             /* moves no mail */
-	int (*check)(struct session *s);       /* 0, or != 0: it has answered */
+	bool idle;                       /* moves no mail */
+	int (*check)(struct session *s); /* 0, or != 0: it has answered */
 	enum session_next (*apply)(struct session *s);
 };
 
@@ -176,7 +177,8 @@ void session_replyf(struct session *s, unsigned code, struct smtp_enhanced e, co
 /* Answers, logs and counts a refusal. Returns 1, so that a check can return it. */
 int session_refuse(struct session *s, const struct session_refusal *r);
 /* A refusal by the protocol itself. */
-int session_refuse_protocol(struct session *s, unsigned code, struct smtp_enhanced e, const char *rule, const char *text);
+int session_refuse_protocol(struct session *s, unsigned code, struct smtp_enhanced e, const char *rule,
+			    const char *text);
 /* A verdict's code and enhanced code, with the stage's defaults; its text and rule. */
 int session_refuse_verdict(struct session *s, const struct verdict *v, enum hook_id stage, struct span to);
 
@@ -188,9 +190,10 @@ struct session_txn *session_txn_begin(struct session *s);
 void session_txn_end(struct session *s);
 
 /* ---- session_body.c: DATA and BDAT content ---- */
-int session_msg_begin(struct session *s);      /* 0, or it has answered */
+int session_msg_begin(struct session *s); /* 0, or it has answered */
 /* The message cannot be kept: the rest of it is read and thrown away, then this is the reply. The first failure stands. */
-void session_msg_fail(struct session *s, unsigned code, struct smtp_enhanced e, const char *rule, const char *text);
+void session_msg_fail(struct session *s, unsigned code, struct smtp_enhanced e, const char *rule,
+		      const char *text);
 void session_swallow_chunk(struct session *s); /* a refused BDAT's octets */
 void session_msg_end(struct session *s);
 enum session_next session_step_body(struct session *s);
@@ -210,8 +213,9 @@ enum session_next session_step_banner(struct session *s);
 
 /* ---- session_log.c ---- */
 void session_log_finished(struct session *s);
-void session_log_refused(struct session *s, const struct session_refusal *r, unsigned code, struct smtp_enhanced e,
-			 struct span rule, struct span text, const struct id *case_id);
+void session_log_refused(struct session *s, const struct session_refusal *r, unsigned code,
+			 struct smtp_enhanced e, struct span rule, struct span text,
+			 const struct id *case_id);
 void session_log_tls_on_plain_port(struct session *s);
 void session_log_accepted(struct session *s);
 void session_log_discarded(struct session *s, const struct verdict *v);

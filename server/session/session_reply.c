@@ -24,7 +24,8 @@ void session_replyf(struct session *s, unsigned code, struct smtp_enhanced e, co
 	const int n = vsnprintf(text, sizeof text, fmt, ap);
 	va_end(ap);
 	if (verify(n >= 0))
-		session_reply(s, code, e, span_make(text, (size_t)n < sizeof text ? (size_t)n : sizeof text - 1));
+		session_reply(s, code, e,
+			      span_make(text, (size_t)n < sizeof text ? (size_t)n : sizeof text - 1));
 }
 
 /* The defaults of a verdict without a code: what RFC 5321 section 4.2.2 and RFC 3463 have for it. */
@@ -50,12 +51,12 @@ static struct smtp_enhanced enhanced_of(const struct verdict *v, unsigned code)
 }
 
 /* "what was wrong; rule r; case c; help" */
-static struct span explained(const struct session *s, char *out, size_t size, struct span text, struct span rule,
-			     const struct id *case_id)
+static struct span explained(const struct session *s, char *out, size_t size, struct span text,
+			     struct span rule, const struct id *case_id)
 {
 	const struct span url = s->listener->help_url;
-	const int n = snprintf(out, size, "%.*s; rule %.*s; case %s%s%.*s", SPAN_ARG(text), SPAN_ARG(rule), case_id->s,
-			       url.n ? "; " : "", SPAN_ARG(url));
+	const int n = snprintf(out, size, "%.*s; rule %.*s; case %s%s%.*s", SPAN_ARG(text), SPAN_ARG(rule),
+			       case_id->s, url.n ? "; " : "", SPAN_ARG(url));
 
 	return span_make(out, n < 0 ? 0 : (size_t)n < size ? (size_t)n : size - 1);
 }
@@ -96,9 +97,12 @@ int session_refuse(struct session *s, const struct session_refusal *r)
 	return 1;
 }
 
-int session_refuse_protocol(struct session *s, unsigned code, struct smtp_enhanced e, const char *rule, const char *text)
+int session_refuse_protocol(struct session *s, unsigned code, struct smtp_enhanced e, const char *rule,
+			    const char *text)
 {
-	return session_refuse(s, &(struct session_refusal){ .code = code, .enhanced = e, .rule = rule, .text = text, .stage = HOOK_MAX_ });
+	return session_refuse(
+		s, &(struct session_refusal){
+			   .code = code, .enhanced = e, .rule = rule, .text = text, .stage = HOOK_MAX_ });
 }
 
 int session_refuse_verdict(struct session *s, const struct verdict *v, enum hook_id stage, struct span to)
@@ -114,6 +118,8 @@ int session_refuse_params(struct session *s, int err, const struct smtp_param_er
 
 	snprintf(text, sizeof text, "%s%s%.*s", e->why, param.n ? ": " : "", SPAN_ARG(param));
 	if (err == -ERR_NOMEM)
-		return session_refuse_protocol(s, 452, SMTP_ENHANCED(4, 3, 1), "transaction-size", "transaction too large");
-	return session_refuse_protocol(s, err == -ERR_UNSUPPORTED ? 555 : 501, SMTP_ENHANCED(5, 5, 4), rule, text);
+		return session_refuse_protocol(s, 452, SMTP_ENHANCED(4, 3, 1), "transaction-size",
+					       "transaction too large");
+	return session_refuse_protocol(s, err == -ERR_UNSUPPORTED ? 555 : 501, SMTP_ENHANCED(5, 5, 4), rule,
+				       text);
 }

@@ -8,7 +8,8 @@ struct session_txn *session_txn_begin(struct session *s)
 		s->txn_mem = arena_new(SESSION_TXN_MEM_MAX);
 	s->txn = arena_new_of(s->txn_mem, struct session_txn);
 	if (s->txn) {
-		s->txn->view = (struct view_txn){ .conn = &s->conn, .started_wall_us = loop_wall_us(s->env->loop) };
+		s->txn->view =
+			(struct view_txn){ .conn = &s->conn, .started_wall_us = loop_wall_us(s->env->loop) };
 		decision_path_init(&s->txn->path, s->txn_mem);
 	}
 	return s->txn;
