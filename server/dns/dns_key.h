@@ -1,5 +1,6 @@
-/* dns/dns_key.h - type and name as one string of octets: the key of the cache, of questions in flight and of
- * static answers. */
+/* dns/dns_key.h - type and name as one string of octets: the key of the cache, of open questions and of
+ * static answers.  Pure.  Tests: through its users, tests/unit/dns/test_cache.c, test_hosts.c
+ */
 #pragma once
 
 #include <stdint.h>

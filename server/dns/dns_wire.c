@@ -5,9 +5,9 @@
 #include "base/arena.h"
 #include "base/check.h"
 #include "base/err.h"
+#include "dns/dns_reader.h"
 
 enum {
-	HEADER_OCTETS = 12,
 	CLASS_IN = 1,
 	TYPE_NS = 2,
 	TYPE_CNAME = 5,
@@ -19,114 +19,8 @@ enum {
 
 	RRS_MAX = 256, /* looked at in a section; a longer one is not read to its end */
 	CNAMES_MAX = 8,
-	WIRE_NAME_MAX = 255,
-	TEXT_NAME_MAX = 4 * WIRE_NAME_MAX, /* every octet escaped */
-	TEXTS_BYTES_MAX = DNS_RECORDS_MAX * (TEXT_NAME_MAX + 16) + 64 * 1024,
+	TEXTS_BYTES_MAX = DNS_RECORDS_MAX * (DNS_TEXT_NAME_MAX + 16) + 64 * 1024,
 };
-
-/* A cursor over the whole message; `end` is lower than its length while record data is read. */
-struct reader {
-	const uint8_t *p;
-	size_t at, end;
-	bool bad; /* sticky: something was not there */
-};
-
-static uint8_t read_u8(struct reader *r)
-{
-	if (r->bad || r->end - r->at < 1) {
-		r->bad = true;
-		return 0;
-	}
-	return r->p[r->at++];
-}
-
-static uint16_t read_u16(struct reader *r)
-{
-	const uint8_t high = read_u8(r);
-
-	return (uint16_t)(high << 8 | read_u8(r));
-}
-
-static uint32_t read_u32(struct reader *r)
-{
-	const uint32_t high = read_u16(r);
-
-	return high << 16 | read_u16(r);
-}
-
-static struct span read_octets(struct reader *r, size_t n)
-{
-	if (r->bad || r->end - r->at < n) {
-		r->bad = true;
-		return (struct span){ 0 };
-	}
-	const struct span s = span_make(r->p + r->at, n);
-	r->at += n;
-	return s;
-}
-
-/* ---- names --------------------------------------------------------------------------------------------- */
-
-struct name_text {
-	char s[TEXT_NAME_MAX + 1];
-	size_t n, wire_n;
-};
-
-static void add_octet(struct name_text *name, uint8_t c)
-{
-	if (c > ' ' && c < 0x7f && c != '.' && c != '\\' && c != '"') {
-		name->s[name->n++] = ascii_lower((char)c);
-		return;
-	}
-	name->s[name->n++] = '\\';
-	name->s[name->n++] = (char)('0' + c / 100);
-	name->s[name->n++] = (char)('0' + c / 10 % 10);
-	name->s[name->n++] = (char)('0' + c % 10);
-}
-
-static void add_label(struct name_text *name, struct span label)
-{
-	name->wire_n += label.n + 1;
-	if (name->n)
-		name->s[name->n++] = '.';
-	for (size_t i = 0; i < label.n; i++)
-		add_octet(name, (uint8_t)label.p[i]);
-}
-
-/* A pointer leads to before the place where the run of labels that holds it began: so there are finitely
- * many. */
-static void read_name(struct reader *r, struct name_text *name)
-{
-	struct reader jump = *r, *in = r;
-	size_t before = r->at;
-
-	name->n = name->wire_n = 0;
-	for (;;) {
-		const uint8_t n = read_u8(in);
-		if (in->bad)
-			break;
-		if (n == 0) {
-			if (name->n == 0)
-				name->s[name->n++] = '.';
-			return;
-		}
-		if ((n & 0xc0) == 0xc0) {
-			const size_t to = (size_t)(n & 0x3f) << 8 | read_u8(in);
-			if (in->bad || to >= before || to < HEADER_OCTETS)
-				break;
-			jump.at = before = to;
-			in = &jump;
-			continue;
-		}
-		const struct span label = read_octets(in, n);
-		/* 0x40 and 0x80 are label types that nobody uses (RFC 6891 section 5). */
-		if (n > DNS_LABEL_MAX || in->bad || name->wire_n + n + 2U > WIRE_NAME_MAX)
-			break;
-		add_label(name, label);
-	}
-	r->bad = true;
-	name->n = 0;
-}
 
 /* ---- records ------------------------------------------------------------------------------------------- */
 
@@ -142,25 +36,25 @@ struct section {
 	struct rr rr[RRS_MAX];
 };
 
-static bool read_rr(struct reader *r, struct rr *rr)
+static bool read_rr(struct dns_reader *r, struct rr *rr)
 {
-	struct name_text owner;
+	struct dns_name_text owner;
 
 	rr->owner_at = r->at;
-	read_name(r, &owner);
-	rr->type = read_u16(r);
-	rr->class = read_u16(r);
-	rr->ttl_s = read_u32(r);
+	dns_read_name(r, &owner);
+	rr->type = dns_read_u16(r);
+	rr->class = dns_read_u16(r);
+	rr->ttl_s = dns_read_u32(r);
 	/* With the highest bit set it means 0 (RFC 2181 section 8); in OPT it is no time at all. */
 	if (rr->type != TYPE_OPT && rr->ttl_s > INT32_MAX)
 		rr->ttl_s = 0;
-	rr->data_n = read_u16(r);
+	rr->data_n = dns_read_u16(r);
 	rr->data_at = r->at;
-	read_octets(r, rr->data_n);
+	dns_read_octets(r, rr->data_n);
 	return !r->bad;
 }
 
-static void read_section(struct reader *r, unsigned count, struct section *s)
+static void read_section(struct dns_reader *r, unsigned count, struct section *s)
 {
 	s->n = 0;
 	for (unsigned i = 0; i < count; i++) {
@@ -184,29 +78,30 @@ struct message {
 
 static bool owned_by(const struct message *m, const struct rr *rr, struct span name)
 {
-	struct reader r = { (const uint8_t *)m->octets.p, rr->owner_at, m->octets.n, false };
-	struct name_text owner;
+	struct dns_reader r = { (const uint8_t *)m->octets.p, rr->owner_at, m->octets.n, false };
+	struct dns_name_text owner;
 
-	read_name(&r, &owner);
+	dns_read_name(&r, &owner);
 	return span_eq(span_make(owner.s, owner.n), name);
 }
 
-static struct reader data_of(const struct message *m, const struct rr *rr)
+static struct dns_reader data_of(const struct message *m, const struct rr *rr)
 {
-	return (struct reader){ (const uint8_t *)m->octets.p, rr->data_at, rr->data_at + rr->data_n, false };
+	return (struct dns_reader){ (const uint8_t *)m->octets.p, rr->data_at, rr->data_at + rr->data_n,
+				    false };
 }
 
-static void read_host(struct reader *r, struct arena *texts, struct span *name_r)
+static void read_host(struct dns_reader *r, struct arena *texts, struct span *name_r)
 {
-	struct name_text name;
+	struct dns_name_text name;
 
-	read_name(r, &name);
+	dns_read_name(r, &name);
 	*name_r = arena_dup(texts, span_make(name.s, name.n));
 	if (!name_r->p)
 		r->bad = true;
 }
 
-static void read_texts(struct reader *r, struct arena *texts, struct span *text_r)
+static void read_texts(struct dns_reader *r, struct arena *texts, struct span *text_r)
 {
 	const struct span all = span_make(r->p + r->at, r->end - r->at);
 	char *joined = arena_alloc(texts, all.n + 1);
@@ -215,7 +110,7 @@ static void read_texts(struct reader *r, struct arena *texts, struct span *text_
 	if (r->at == r->end || !joined)
 		r->bad = true; /* at least one string (RFC 1035 section 3.3.14) */
 	while (!r->bad && r->at < r->end) {
-		const struct span s = read_octets(r, read_u8(r));
+		const struct span s = dns_read_octets(r, dns_read_u8(r));
 		if (!r->bad && s.n) {
 			memcpy(joined + n, s.p, s.n);
 			n += s.n;
@@ -226,7 +121,7 @@ static void read_texts(struct reader *r, struct arena *texts, struct span *text_
 
 static bool read_record(const struct message *m, const struct rr *rr, struct dns_record *record)
 {
-	struct reader r = data_of(m, rr);
+	struct dns_reader r = data_of(m, rr);
 
 	*record = (struct dns_record){ .ttl_s = rr->ttl_s };
 	switch (m->type) {
@@ -234,10 +129,10 @@ static bool read_record(const struct message *m, const struct rr *rr, struct dns
 	case DNS_AAAA:
 		record->addr.len = m->type == DNS_A ? 4 : 16;
 		for (size_t i = 0; i < record->addr.len; i++)
-			record->addr.b[i] = read_u8(&r);
+			record->addr.b[i] = dns_read_u8(&r);
 		break;
 	case DNS_MX:
-		record->preference = read_u16(&r);
+		record->preference = dns_read_u16(&r);
 		read_host(&r, m->texts, &record->data);
 		break;
 	case DNS_PTR:
@@ -247,10 +142,10 @@ static bool read_record(const struct message *m, const struct rr *rr, struct dns
 		read_texts(&r, m->texts, &record->data);
 		break;
 	case DNS_TLSA:
-		record->tlsa.usage = read_u8(&r);
-		record->tlsa.selector = read_u8(&r);
-		record->tlsa.matching = read_u8(&r);
-		record->data = read_octets(&r, r.end - r.at);
+		record->tlsa.usage = dns_read_u8(&r);
+		record->tlsa.selector = dns_read_u8(&r);
+		record->tlsa.matching = dns_read_u8(&r);
+		record->data = dns_read_octets(&r, r.end - r.at);
 		break;
 	}
 	return !r.bad && r.at == r.end;
@@ -259,14 +154,14 @@ static bool read_record(const struct message *m, const struct rr *rr, struct dns
 /* ---- what it says -------------------------------------------------------------------------------------- */
 
 /* The target of the CNAME of @name: 1 and in *to, 0 if it has none, -ERR_SYNTAX. */
-static int find_cname(const struct message *m, struct span name, struct name_text *to, uint32_t *ttl_s)
+static int find_cname(const struct message *m, struct span name, struct dns_name_text *to, uint32_t *ttl_s)
 {
 	for (size_t i = 0; i < m->answer.n; i++) {
 		const struct rr *rr = &m->answer.rr[i];
 		if (rr->type != TYPE_CNAME || rr->class != CLASS_IN || !owned_by(m, rr, name))
 			continue;
-		struct reader r = data_of(m, rr);
-		read_name(&r, to);
+		struct dns_reader r = data_of(m, rr);
+		dns_read_name(&r, to);
 		if (r.bad || r.at != r.end)
 			return -ERR_SYNTAX;
 		if (rr->ttl_s < *ttl_s)
@@ -296,14 +191,14 @@ static bool find_negative_ttl(const struct message *m, uint32_t *ttl_s)
 {
 	for (size_t i = 0; i < m->authority.n; i++) {
 		const struct rr *rr = &m->authority.rr[i];
-		struct reader r = data_of(m, rr);
-		struct name_text skipped;
+		struct dns_reader r = data_of(m, rr);
+		struct dns_name_text skipped;
 		if (rr->type != TYPE_SOA)
 			continue;
-		read_name(&r, &skipped);
-		read_name(&r, &skipped);
-		read_octets(&r, 16); /* serial, refresh, retry, expire */
-		const uint32_t minimum = read_u32(&r);
+		dns_read_name(&r, &skipped);
+		dns_read_name(&r, &skipped);
+		dns_read_octets(&r, 16); /* serial, refresh, retry, expire */
+		const uint32_t minimum = dns_read_u32(&r);
 		if (r.bad)
 			return false;
 		const uint32_t lower = minimum < rr->ttl_s ? minimum : rr->ttl_s;
@@ -348,7 +243,7 @@ static struct dns_answer *empty(const struct message *m, enum dns_result result,
 static int conclude(const struct message *m, struct dns_answer **answer_r)
 {
 	struct dns_record records[DNS_RECORDS_MAX];
-	struct name_text at;
+	struct dns_name_text at;
 	struct span name = dns_name_span(m->asked);
 	uint32_t ttl_s = UINT32_MAX;
 	size_t n = 0;
@@ -392,7 +287,7 @@ static int conclude(const struct message *m, struct dns_answer **answer_r)
 
 /* The upper bits of the error are in the OPT record (RFC 6891 section 6.1.3). What is wrong in this section
  * does not matter: nothing else of it is used. */
-static unsigned read_ext_rcode(struct reader *r, unsigned count)
+static unsigned read_ext_rcode(struct dns_reader *r, unsigned count)
 {
 	struct rr rr;
 
@@ -402,20 +297,20 @@ static unsigned read_ext_rcode(struct reader *r, unsigned count)
 	return 0;
 }
 
-static bool read_message(struct reader *r, struct message *m)
+static bool read_message(struct dns_reader *r, struct message *m)
 {
-	read_u16(r); /* its id was checked where it was received */
-	m->flags = read_u16(r);
-	const unsigned questions = read_u16(r), answers = read_u16(r), authorities = read_u16(r),
-		       additional = read_u16(r);
-	struct name_text name;
+	dns_read_u16(r); /* its id was checked where it was received */
+	m->flags = dns_read_u16(r);
+	const unsigned questions = dns_read_u16(r), answers = dns_read_u16(r), authorities = dns_read_u16(r),
+		       additional = dns_read_u16(r);
+	struct dns_name_text name;
 
 	if (r->bad || !(m->flags & 0x8000) || (m->flags & 0x7800) || questions != 1)
 		return false; /* not a response to a query */
-	read_name(r, &name);
+	dns_read_name(r, &name);
 	const bool ours = span_eq(span_make(name.s, name.n), dns_name_span(m->asked));
-	const unsigned type = read_u16(r);
-	if (r->bad || !ours || type != (unsigned)m->type || read_u16(r) != CLASS_IN)
+	const unsigned type = dns_read_u16(r);
+	if (r->bad || !ours || type != (unsigned)m->type || dns_read_u16(r) != CLASS_IN)
 		return false;
 	read_section(r, answers, &m->answer);
 	read_section(r, authorities, &m->authority);
@@ -429,7 +324,7 @@ int dns_wire_parse(struct span msg, const struct dns_name *name, enum dns_type t
 		   struct dns_answer **answer_r)
 {
 	struct message m = { .octets = msg, .asked = name, .type = type };
-	struct reader r = { (const uint8_t *)msg.p, 0, msg.n, false };
+	struct dns_reader r = { (const uint8_t *)msg.p, 0, msg.n, false };
 
 	if (!read_message(&r, &m))
 		return -ERR_SYNTAX;
@@ -441,6 +336,6 @@ int dns_wire_parse(struct span msg, const struct dns_name *name, enum dns_type t
 
 bool dns_wire_refuses_edns(struct span msg)
 {
-	return msg.n >= HEADER_OCTETS && ((uint8_t)msg.p[3] & 15) == RCODE_FORMERR && msg.p[10] == 0 &&
+	return msg.n >= DNS_HEADER_OCTETS && ((uint8_t)msg.p[3] & 15) == RCODE_FORMERR && msg.p[10] == 0 &&
 	       msg.p[11] == 0;
 }
