@@ -77,8 +77,7 @@ struct report {
 	enum mail_dsn_width width; /* what may be used */
 	enum mail_dsn_width needs; /* what was used */
 	bool full;
-	struct buf words, fields,
-		head; /* the three parts; head stays empty if the message is returned in full */
+	struct buf words, fields, head; /* its parts; without a head if the message is returned in full */
 	const char *words_encoding, *fields_type, *fields_encoding, *third_type, *third_encoding;
 };
 

@@ -66,12 +66,11 @@ struct mail_dsn_rcpt {
 	struct span orcpt_type; /* of ORCPT: "rfc822"; empty if there was none */
 	struct span orcpt;      /* its address, decoded */
 	enum mail_dsn_action action;
-	struct span status; /* "5.1.1"; what is none is replaced by one that says little */
-	struct span remote; /* name of the system that answered; empty if none did */
-	struct span
-		diagnostic; /* its reply, lines separated by LF or CRLF; or, without remote, our own words */
-	int64_t attempt_s;  /* time of the last attempt; 0: none */
-	int64_t retry_until_s; /* for MAIL_DSN_DELAYED; 0: not known */
+	struct span status;     /* "5.1.1"; what is none is replaced by one that says little */
+	struct span remote;     /* name of the system that answered; empty if none did */
+	struct span diagnostic; /* its reply, lines separated by LF or CRLF; without remote: our words */
+	int64_t attempt_s;      /* time of the last attempt; 0: none */
+	int64_t retry_until_s;  /* for MAIL_DSN_DELAYED; 0: not known */
 };
 
 struct mail_dsn {

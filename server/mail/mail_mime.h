@@ -4,7 +4,7 @@
  * Pure.
  * Ownership: spans point into the input or live in the arena given.
  * Source:    RFC 2045 sections 5 and 6, RFC 2046 section 5.1, RFC 6152, RFC 6532.
- * Tests:     tests/unit/mail/test_mail_mime.c, tests/fuzz/fuzz_mail_dsn.c
+ * Tests:     tests/unit/mail/test_mail_mime.c, tests/fuzz/fuzz_mail_dsn_parse.c
  */
 #pragma once
 
@@ -49,8 +49,7 @@ struct span mail_mime_param(struct arena *a, const struct mail_mime_type *t, str
 
 /* What a head says about the body. */
 struct mail_mime {
-	struct mail_mime_type
-		type; /* text/plain if there is none, or none that can be read: RFC 2045 section 5.2 */
+	struct mail_mime_type type;       /* text/plain if none can be read: RFC 2045 section 5.2 */
 	enum mail_mime_encoding encoding; /* 7bit if there is none */
 	bool eightbit;                    /* the body has to be sent with BODY=8BITMIME */
 	bool utf8;                        /* the head has UTF-8: it has to be sent with SMTPUTF8 */

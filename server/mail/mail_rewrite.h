@@ -45,8 +45,7 @@ int mail_rewrite_expand(struct arena *a, struct span template, struct span local
 
 struct mail_rewrite_rule {
 	struct span template;
-	struct span
-		domain; /* which addresses: "host.example.edu", ".example.edu" for all below it, "" for all */
+	struct span domain;         /* "host.example.edu", or ".example.edu": all below it, or "": all */
 	struct span default_domain; /* given to addresses that have none; "": those stay as they are */
 	bool keep_original;         /* in X-Original-From */
 };
