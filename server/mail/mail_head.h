@@ -50,12 +50,10 @@ enum mail_head_oddity {
 
 struct mail_field {
 	struct list link; /* in mail_head.fields */
-	struct span
-		raw; /* all of it, with its line ends; the last one may be missing at the end of the input */
+	struct span raw;  /* all of it, with its line ends; the last may be missing */
 	struct span name; /* as written, without white space behind it */
-	struct span
-		body; /* what stands behind the colon, as written, without the last line end; may be folded */
-	bool built;   /* by us: raw is well-formed */
+	struct span body; /* behind the colon, as written, without the last line end; may be folded */
+	bool built;       /* by us: raw is well-formed */
 };
 
 struct mail_head {
