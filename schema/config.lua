@@ -1,0 +1,289 @@
+-- schema/config.lua - every option of the configuration file: the source of truth.
+--
+-- lua/lib/postern/config.lua checks a configuration against this table, server/main/ makes structs of what it lets through, and the
+-- build writes the operators' table of options (config.md) from it.
+--
+-- scopes   where options stand: { doc =, options = { ... } }; `top` is the file itself, the others are the tables and words in it.
+-- option   { name, type, doc [, default =] [, min =, max =] [, more] }
+--            default       as an operator would write it; "from" another option: { from = "queue.retry" }
+--            required      there is no default and it must be given
+--            min, max      of the number, size, duration, length of a text or a list
+--            restart       a change takes effect when the server is started anew; a reload with it is refused
+--            refuse        { [value] = "why this version does not take it" }, [1] for all values but the default
+-- types    what a value may be; see the functions of lua/lib/postern/config/types.lua, one for each
+--            string boolean integer      Lua's own
+--            size        octets: 500, "256KiB", "25MB" (KB MB GB: powers of 1000; KiB MiB GiB: of 1024)
+--            duration    "90s", "1h30m", "5d"; units ms s m h d w
+--            durations   "5m,15m,1h" or { "5m", "15m", "1h" }
+--            rate        "60/hour", "100/15min,burst=20"
+--            endpoints   "192.0.2.1:25", "[::]:25", one or a list
+--            servers     as endpoints; port 53 may be left out
+--            hosts       "[smtp.example.org]:587", one or a list, or { host = "[a.example]", weight = 3 }; without a port 25
+--            addresses networks domains  "192.0.2.1"; "192.0.2.0/24"; "example.org": one or a list
+--            domain url path mailbox
+--            enum        one of `words`; words: any of them, as a list; `all` is all of them where the option says so
+--            uses        what `use` returns, a list
+--            profile     the name of a profile
+--            table       a table with the options of the scope `scope`
+
+local log_levels = require "schema.log_events".levels
+
+-- server/smtp/smtp_syntax.h and smtp_ehlo.h have the meaning of these; tests/unit/main/test_config_values.c holds them equal.
+local lax = { "space", "brackets", "trailing-dot", "underscore", "unqualified", "dots", "long", "literal", "helo", "argument" }
+local offered = { "PIPELINING", "SIZE", "8BITMIME", "SMTPUTF8", "CHUNKING", "BINARYMIME", "ENHANCEDSTATUSCODES",
+  "DSN", "DELIVERBY",
+  "ETRN", "HELP" }
+local used = { "PIPELINING", "SIZE", "8BITMIME", "SMTPUTF8", "CHUNKING", "BINARYMIME", "ENHANCEDSTATUSCODES", "DSN", "DELIVERBY" }
+
+local no_tls = "TLS comes with a later version; leave it out, or write \"off\""
+local no_auth = "authentication comes with a later version; leave it out"
+
+local scopes = {}
+
+scopes.top = {
+  doc = "the file itself: `name = value`",
+  options = {
+    { "hostname", "domain", "the name of this relay: its greeting, EHLO, Received, notices", required = true },
+    { "data_dir", "path", "where mail and state are kept", default = "/var/lib/postern", restart = true },
+    { "control", "path", "socket of the admin API, which the command line talks to", default = "/run/postern/control.sock",
+      restart = true },
+    { "user", "string", "whom the server becomes once its sockets are bound; without it, it stays who it is", min = 1, max = 64,
+      restart = true },
+    { "group", "string", "likewise; without it, that of the user", min = 1, max = 64, restart = true },
+    { "workers", "integer", "threads that serve; without it, one per core", min = 1, max = 256, restart = true },
+    { "help_url", "url", "page for people whose mail was refused; in every refusal" },
+    { "help_text", "string", "who helps: in HELP and in notices", max = 400 },
+    { "notice_from", "mailbox", "author of notices; without it, postmaster of hostname" },
+    { "names", "domains", "other names of this host: mail for a domain whose best MX host is one of them would loop",
+      default = {} },
+    { "addresses", "networks", "other addresses of this host: those of a load balancer or behind NAT; likewise", default = {} },
+    { "message_size", "size", "largest message", default = "25MB", min = "64KiB", max = "4GiB" },
+    { "state", "string", "the shared store", refuse = { "this version keeps its state in the node itself; remove state =" } },
+    { "tls", "string", "certificate and key", default = "off", refuse = { no_tls } },
+    { "log", "table", "what is logged, and how", scope = "log" },
+    { "dns", "table", "the resolver", scope = "dns" },
+    { "queue", "table", "when mail is tried again and when it is given up", scope = "queue" },
+    { "delivery", "table", "outbound connections", scope = "delivery" },
+    { "spool", "table", "where mail waits", scope = "spool", restart = true },
+    { "limits", "table", "what a policy may spend", scope = "limits", restart = true },
+  },
+}
+
+scopes.log = {
+  doc = "`log = { ... }`",
+  options = {
+    { "format", "enum", "one JSON object a line, or lines as Postfix writes them", words = { "json", "postfix" },
+      default = "json",
+      restart = true },
+    { "level", "enum", "the least important records that are written", words = log_levels, default = "info" },
+    { "subject", "boolean", "the subject of messages is logged, which may be private", default = false },
+  },
+}
+
+scopes.dns = {
+  doc = "`dns = { ... }`",
+  restart = true,
+  options = {
+    { "servers", "servers", "name servers; without it, those of /etc/resolv.conf", min = 1, max = 8 },
+    { "timeout", "duration", "for one server's answer", default = "2s", min = "100ms", max = "30s" },
+    { "tries", "integer", "rounds over all servers", default = 2, min = 1, max = 5 },
+    { "deadline", "duration", "for a question as a whole", default = "8s", min = "500ms", max = "1m" },
+    { "questions", "integer", "questions of a worker that are open at a time", default = 2000, min = 10, max = 100000 },
+    { "trust_ad", "boolean",
+      "the servers validate DNSSEC and the way to them is safe: believe what they say about it", default = false },
+    { "cache_entries", "integer", "answers that a worker keeps", default = 20000, min = 100, max = 1000000 },
+    { "cache_memory", "size", "octets of them", default = "8MiB", min = "64KiB", max = "1GiB" },
+    { "stale", "duration", "how long after its end an answer may be used when nobody gives a newer one",
+      default = "6h", min = "0s", max = "7d" },
+  },
+}
+
+scopes.queue = {
+  doc = "`queue = { ... }`",
+  options = {
+    { "retry", "durations", "the waits between attempts; the last one repeats", default = "5m,15m,30m,1h,2h,4h",
+      min = "1s", max = "1d", most = 16 },
+    { "jitter", "integer",
+      "percent by which each wait is made longer at random, so that what came together does not come back together",
+      default = 10, min = 0, max = 100 },
+    { "lifetime", "duration", "mail that could not be delivered for this long is returned", default = "5d",
+      min = "1m", max = "30d" },
+    { "bounce_lifetime", "duration", "likewise, of notices", default = "1d", min = "1m", max = "30d" },
+    { "delay_notice", "durations", "ages at which a sender is told that it takes long; \"none\"", default = "4h",
+      min = "1m", max = "30d",
+      most = 4, none = true, ascending = true },
+    { "dest_idle", "duration", "a destination without work is forgotten after this", default = "10m", min = "10s", max = "1d",
+      restart = true },
+    { "recipients_max", "integer", "recipients of one outbound transaction", default = 100, min = 1, max = 1000, restart = true },
+    { "memory", "size", "messages kept in memory until their first attempt ended; all workers together",
+      default = "128MiB", min = "1MiB",
+      max = "64GiB", restart = true },
+  },
+}
+
+scopes.delivery = {
+  doc = "`delivery = { ... }`",
+  options = {
+    { "connections", "integer", "outbound connections; all workers together", default = 500, min = 1, max = 20000 },
+  },
+}
+
+scopes.spool = {
+  doc = "`spool = { ... }`",
+  restart = true,
+  options = {
+    { "segment_size", "size", "of a file of the log that mail is kept in", default = "64MiB", min = "1MiB", max = "1GiB" },
+    { "small_max", "size", "larger messages get files of their own", default = "256KiB", min = "4KiB", max = "16MiB" },
+    { "memory", "size", "message bodies in memory; all workers together", default = "256MiB", min = "1MiB", max = "64GiB" },
+    { "free_min", "size", "with less room on the disk no message is begun (452)", default = "128MiB", min = "1MiB",
+      max = "1TiB" },
+    { "free_alarm", "size", "with less room on the disk the log says so", default = "1GiB", min = "1MiB", max = "10TiB" },
+    { "lazy_commit", "duration", "outcomes of deliveries are on the disk after this at the latest", default = "50ms", min = "1ms",
+      max = "10s" },
+    { "spare_segments", "integer", "emptied files that a worker keeps for use", default = 4, min = 0, max = 64 },
+  },
+}
+
+scopes.limits = {
+  doc = "`limits = { ... }`",
+  restart = true,
+  options = {
+    { "instructions", "integer", "of Lua, of one policy in one hook", default = 1000000, min = 10000, max = 1000000000 },
+    { "compute", "duration", "processor time, likewise", default = "100ms", min = "1ms", max = "10s" },
+    { "wait", "duration", "waiting for answers, likewise", default = "20s", min = "10ms", max = "5m" },
+    { "memory", "size", "of a worker's policies", default = "64MiB", min = "4MiB", max = "2GiB" },
+    { "setup_instructions", "integer", "of loading a policy and its setup()", default = 50000000, min = 100000,
+      max = 10000000000 },
+  },
+}
+
+scopes.listener = {
+  doc = "`listener \"name\" { ... }`: addresses where mail is taken, and by which rules",
+  options = {
+    { "bind", "endpoints", "addresses and ports", required = true, min = 1, max = 16, restart = true },
+    { "policies", "uses", "what is asked, in this order; without an accept of one of them no recipient is taken", default = {} },
+    { "profile", "profile", "what is tolerated from everybody here" },
+    { "hostname", "domain", "its name here", default = { from = "hostname" } },
+    { "greeting", "string", "behind the name in the 220", default = "ESMTP", max = 200 },
+    { "help_url", "url", "page for people whose mail was refused here", default = { from = "help_url" } },
+    { "help_text", "string", "who helps them", max = 400, default = { from = "help_text" } },
+    { "message_size", "size", "largest message", default = { from = "message_size" }, min = "64KiB", max = "4GiB" },
+    { "head_size", "size", "largest header section", default = "256KiB", min = "16KiB", max = "4MiB" },
+    { "line_max", "integer", "octets of a line of a message", default = 16384, min = 1000, max = 1048576 },
+    { "recipients_max", "integer", "recipients of a transaction; what comes after them gets 452", default = 100,
+      min = 1, max = 10000 },
+    { "messages_max", "integer", "messages of a connection", default = 1000, min = 1, max = 1000000 },
+    { "errors_max", "integer", "refused commands before the connection ends", default = 20, min = 1, max = 1000 },
+    { "idle_commands_max", "integer", "commands in a row that move no mail", default = 100, min = 5, max = 10000 },
+    { "hops_max", "integer", "Received fields of a message; more is a loop", default = 100, min = 10, max = 1000 },
+    { "own_hops_max", "integer", "of them our own", default = 4, min = 1, max = 100 },
+    { "clients", "table", "connections", scope = "clients" },
+    { "timeouts", "table", "how long is waited", scope = "timeouts" },
+    { "hide", "words", "extensions that are not offered", words = offered, default = {} },
+    { "greet_delay", "duration", "wait before the greeting, to catch who does not", default = "0s", min = "0s", max = "30s" },
+    { "early_talkers", "enum", "who speaks before the greeting is refused, or noted for the policies",
+      words = { "refuse", "note" },
+      default = "refuse" },
+    { "refuse_at", "enum",
+      "when the refusal of a connection, HELO or sender is said: at RCPT, so that the log has all of them, or at once",
+      words = { "rcpt", "now" }, default = "rcpt" },
+    { "reverse_dns", "boolean", "the client's name is looked up and confirmed", default = true },
+    { "reverse_timeout", "duration", "for that", default = "5s", min = "100ms", max = "30s" },
+    { "proxy_from", "networks", "load balancers that say who the client is, by the PROXY protocol", default = {} },
+    { "etrn_from", "networks", "who may start the queue for a domain (ETRN)", default = {} },
+    { "deliver_by_min", "duration", "the shortest DELIVERBY deadline that is taken", default = "0s", min = "0s", max = "30d" },
+    { "tls", "string", "off, optional, required, implicit", default = "off", refuse = { no_tls } },
+    { "auth", "words", "how clients may authenticate", words = { "kerberos", "sasldb" }, default = {}, refuse = { no_auth } },
+    { "auth_required", "boolean", "mail is taken from authenticated clients only", default = false, refuse = { no_auth } },
+    { "relay_for_everyone", "enum",
+      "\"acknowledged\": policies here may relay for the whole Internet; without it such a listener does not start",
+      words = { "acknowledged" } },
+  },
+}
+
+scopes.clients = {
+  doc = "`clients = { ... }` of a listener",
+  options = {
+    { "per_client", "integer", "connections of one address (of a /64 with IPv6), over all listeners", default = 100,
+      min = 1, max = 100000 },
+    { "total", "integer", "connections of the listener", default = 2000, min = 1, max = 1000000 },
+  },
+}
+
+scopes.timeouts = {
+  doc = "`timeouts = { ... }` of a listener",
+  options = {
+    { "command", "duration", "for the next command (RFC 5321 section 4.5.3.2.7: 5 minutes)", default = "5m",
+      min = "1s", max = "1h" },
+    { "data", "duration", "for the next piece of a message", default = "5m", min = "1s", max = "1h" },
+    { "message", "duration", "for a whole message", default = "1h", min = "10s", max = "1d" },
+  },
+}
+
+scopes.profile = {
+  doc = "`profile \"name\" { ... }`: what is tolerated from clients that a policy or a listener gives it",
+  options = {
+    { "lax", "words", "departures from the grammar that are forgiven", words = lax, all = true, default = {} },
+    { "newlines", "enum", "bare CR and LF in a message are refused, or become CRLF",
+      words = { "refuse", "normalise" }, default = "refuse" },
+    { "nul", "boolean", "NUL octets in a message pass", default = false },
+    { "early", "boolean", "talking before the greeting is no offence", default = false },
+    { "hide", "words", "extensions that are not offered to it", words = offered, default = {} },
+  },
+}
+
+scopes.route = {
+  doc = "`route \"example.org\" { ... }`: where mail for a domain goes; \".example.org\" is all below it, \"*\" all else; "
+    .. "`route { \"a.example\", \"b.example\" } { ... }` is for several",
+  options = {
+    { "name", "string", "for people and policies; without it, the first domain", min = 1, max = 100 },
+    { "via", "hosts", "these hosts, whatever the MX records say; without it, the MX hosts of the domain", min = 1, max = 16 },
+    { "port", "integer", "of MX hosts", default = 25, min = 1, max = 65535 },
+    { "tls", "string", "off, may, encrypt, verify, dane, sts", default = "off", refuse = { no_tls } },
+    { "auth", "string", "how we authenticate there", refuse = { no_auth } },
+    { "retry", "durations", "see queue", default = { from = "queue.retry" }, min = "1s", max = "1d", most = 16 },
+    { "jitter", "integer", "see queue", default = { from = "queue.jitter" }, min = 0, max = 100 },
+    { "lifetime", "duration", "see queue", default = { from = "queue.lifetime" }, min = "1m", max = "30d" },
+    { "bounce_lifetime", "duration", "see queue", default = { from = "queue.bounce_lifetime" }, min = "1m", max = "30d" },
+    { "delay_notice", "durations", "see queue", default = { from = "queue.delay_notice" }, min = "1m", max = "30d", most = 4, none = true,
+      ascending = true },
+    { "connections", "integer", "open at a time to one destination; all workers together", default = 20, min = 1, max = 10000 },
+    { "messages_per_connection", "integer", "0: no limit", default = 100, min = 0, max = 1000000 },
+    { "rate", "rate", "of messages to one destination; without it, no limit" },
+    { "families", "enum", "which addresses are tried, and first", words = { "ipv6_first", "ipv4_first", "ipv4_only",
+      "ipv6_only" },
+      default = "ipv6_first" },
+    { "source", "addresses", "our address, at most one of each family; without it, the system chooses", max = 2 },
+    { "hide", "words", "extensions that are not used", words = used, default = {} },
+    { "helo_only", "boolean", "HELO instead of EHLO, for servers that are confused by it", default = false },
+    { "connect_timeout", "duration", "for one address", default = "30s", min = "1s", max = "5m" },
+    { "idle_timeout", "duration", "an unused connection is kept for this long", default = "10s", min = "0s", max = "5m" },
+    { "timeout_percent", "integer", "of the reply deadlines of RFC 5321 section 4.5.3.2", default = 100, min = 1, max = 1000 },
+  },
+}
+
+return {
+  scopes = scopes,
+
+  -- In the order of the documentation.
+  order = { "top", "log", "dns", "queue", "delivery", "spool", "limits", "listener", "clients", "timeouts", "profile", "route" },
+
+  -- The words of the language, besides the options.
+  words = {
+    { "listener", "listener \"relay\" { ... }", "takes mail; there is at least one" },
+    { "route", "route \"*\" { ... }", "where mail goes; without one for \"*\" the rest goes to the MX hosts" },
+    { "profile", "profile \"copiers\" { ... }", "a set of kindnesses" },
+    { "use", "use \"policy\" { ... }",
+      "a policy with its options, for lists of policies; use \"policy\" {...}:observe() only says what it would do, "
+      .. "use \"policy\" {...}:canary { share = 5, networks = {...}, ends = \"2026-12-01\" } does it for some clients" },
+    { "file", "file \"list.txt\"", "the lines of a file, as a list; # begins a comment" },
+    { "env", "env \"NAME\"", "an environment variable; env(\"NAME\", \"otherwise\")" },
+    { "secret", "secret \"name\"",
+      "a password or key: of the environment variable POSTERN_SECRET_NAME, or the file secrets/name beside the "
+      .. "configuration file; it is never printed" },
+    { "redis", "redis { ... }", "the shared store of a cluster" },
+  },
+
+  -- Policies that relay for networks: the option that names them. All networks of a listener together may not be the Internet.
+  relays = { relay_networks = "networks" },
+}
