@@ -6,3 +6,22 @@ add_custom_command(OUTPUT ${schema_headers}
   COMMAND ${LUAJIT} ${CMAKE_SOURCE_DIR}/schema/gen/c_headers.lua ${CMAKE_SOURCE_DIR}/schema ${GEN}/gen ${PROJECT_VERSION}
   DEPENDS ${schema_inputs} COMMENT "schema: C headers")
 add_custom_target(generated DEPENDS ${schema_headers})
+
+# The Lua files that are part of the program: one C file in layer policy.
+file(GLOB_RECURSE embedded_lib CONFIGURE_DEPENDS RELATIVE ${CMAKE_SOURCE_DIR}/lua ${CMAKE_SOURCE_DIR}/lua/lib/*.lua ${CMAKE_SOURCE_DIR}/lua/policies/*.lua)
+file(GLOB embedded_schema CONFIGURE_DEPENDS RELATIVE ${CMAKE_SOURCE_DIR} ${CMAKE_SOURCE_DIR}/schema/*.lua)
+set(embedded_args "")
+set(embedded_files ${CMAKE_SOURCE_DIR}/schema/gen/embed_lua.lua)
+foreach(file IN LISTS embedded_lib)
+  list(APPEND embedded_args ${file}=${CMAKE_SOURCE_DIR}/lua/${file})
+  list(APPEND embedded_files ${CMAKE_SOURCE_DIR}/lua/${file})
+endforeach()
+foreach(file IN LISTS embedded_schema)
+  list(APPEND embedded_args ${file}=${CMAKE_SOURCE_DIR}/${file})
+  list(APPEND embedded_files ${CMAKE_SOURCE_DIR}/${file})
+endforeach()
+set(generated_sources_policy ${GEN}/gen/embedded_lua.c)
+add_custom_command(OUTPUT ${generated_sources_policy}
+  COMMAND ${CMAKE_COMMAND} -E make_directory ${GEN}/gen
+  COMMAND ${LUAJIT} ${CMAKE_SOURCE_DIR}/schema/gen/embed_lua.lua ${generated_sources_policy} ${embedded_args}
+  DEPENDS ${embedded_files} COMMENT "schema: embedded Lua")

@@ -57,6 +57,7 @@ return {
   { "hook_errors_total", "counter", "hooks that ended with an error", label = "policy" },
   { "hook_budget_total", "counter", "hooks that used up their budget", label = "policy" },
   { "hook_observed_total", "counter", "verdicts of policies that only observe", label = "rule" },
+  { "policy_counts_total", "counter", "what policies counted (relay.metric.count)", label = "name" },
   { "lua_bytes", "gauge", "memory of the Lua states" },
 
   -- spool and queue

@@ -24,6 +24,7 @@ enum config_type { CONFIG_NONE, CONFIG_BOOL, CONFIG_NUMBER, CONFIG_TEXT, CONFIG_
 struct config_value {
 	enum config_type type;
 	unsigned line;    /* 0: not known */
+	unsigned id;      /* of lists and maps: where one table was used in several places, they have the same */
 	struct span file; /* where it was said; NUL-terminated */
 	union {
 		bool boolean;
