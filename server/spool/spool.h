@@ -7,12 +7,18 @@
  *
  * The happy path of a message:
  *   1. spool_write_begin, spool_write_body ... (small: memory; large: its file, written by a pool thread)
- *   2. spool_write_commit: the record joins the gathering batch
+ *   2. spool_commit_start: the record joins the gathering batch
  *   3. the committer thread takes the batch, writes it, one fdatasync, posts it back; meanwhile the next one gathers
  *   4. op.done: the message is durable: 250
+ *
  * Ways it fails: no space (refused before the disk is full, see guard); a write or fdatasync fails: the segment is closed and
  * never written or synced again, every message of the batch fails with -ERR_IO, the next batch goes to a new segment; what
- * was in the failed batch may or may not be found after a crash, and since no 250 was given both are right.
+ * was in the failed batch may or may not be found after a crash, and since no 250 was given both are right. When the first
+ * batch of a new segment fails too, or none can be made, mail is refused until making one works, which is tried every few seconds.
+ *
+ * The directory has one log per worker number, <dir>/<number>/, each complete in itself. A worker opens its own and those of
+ * workers that are no more (number modulo workers); new mail goes to its own, what is said about an old message to the log that
+ * has it. So the number of workers may change at any start.
  *
  * Ownership: struct spool owns files and memory; a struct spool_image is counted.
  * Threads:   everything here is called on the worker's loop; the committer and the pool are inside.
@@ -32,15 +38,16 @@
 #include "io/op.h"
 #include "io/work.h"
 #include "spool/spool_fs.h"
+#include "spool/spool_recovery.h"
 
 struct spool;
 
 struct spool_config {
-	const char *dir;                /* .../spool; made if missing, 0700 */
-	unsigned worker, workers;       /* segments are named by worker; those of workers that are no more are adopted by number mod workers */
+	const char *dir;                /* .../spool; made if missing, 0700; at most SPOOL_DIR_MAX octets less a few */
+	unsigned worker, workers;       /* at most 256 */
 	uint64_t segment_bytes;         /* preallocated size of a segment: 64 MiB */
 	uint32_t small_max_bytes;       /* 256 KiB */
-	uint64_t memory_budget_bytes;   /* of message bodies in memory, this worker's share */
+	uint64_t memory_budget_bytes;   /* of messages in memory, this worker's share; over it even small ones stream to files */
 	uint64_t message_max_bytes;
 	uint64_t free_min_bytes;        /* under this much free disk no message is begun: -ERR_NOSPACE */
 	uint64_t free_alarm_bytes;      /* under this much an event is logged, once per fall */
@@ -48,31 +55,24 @@ struct spool_config {
 	unsigned segments_spare_max;    /* recycled files kept for reuse: 4 */
 };
 
-/* What recovery found, told in log order; all of a worker's messages come before spool_open() returns. */
-struct spool_recovery {
-	void *arg;
-	/* -ERR_CORRUPT: the owner cannot read the meta; the message is set aside (kept on disk, reported, not delivered). */
-	int (*message)(void *arg, uint64_t id, struct span meta, uint64_t head_bytes, uint64_t body_bytes);
-	void (*note)(void *arg, uint64_t id, struct span note);
-	void (*dropped)(void *arg, uint64_t id);
-	/* Compaction moves a message: the owner's state as one note (empty: none). Called any time later, on the loop. */
-	void (*snapshot)(void *arg, uint64_t id, struct buf *note_r);
-};
-
 struct spool_found {               /* for the log and for `postern serve`'s first lines */
 	uint64_t messages, notes, segments, octets;
 	uint64_t torn_octets;      /* cut from the end of the last segment: never acknowledged */
-	uint64_t corrupt_records;  /* bad checksum inside: set aside, with their segment kept as *.corrupt */
+	uint64_t corrupt_records;  /* damaged: left out, reported; a copy of their segment is kept as *.corrupt, or the segment itself */
 	int64_t took_us;
 };
 
-/* The lock on the whole spool directory, for main: one process per spool. The lock lives as long as the process. */
+/* The lock on the whole spool directory (made if missing), for main: one process per spool. It lives as long as the process.
+ * -ERR_BUSY: another one has it; *e says which. */
 int spool_lock(const char *dir, struct errtext *e);
 
+/* Reads what is there; blocks. @fs NULL: the system's. The rest must outlive the spool, @pool's threads too. -ERR_UNSUPPORTED: it was
+ * written by a later version. */
 int spool_open(struct spool **s_r, const struct spool_config *cfg, const struct spool_fs *fs, struct loop *loop,
 	       struct work_pool *pool, struct logger *log, struct metric_shard *metrics,
 	       const struct spool_recovery *recovery, struct spool_found *found_r, struct errtext *e);
-/* Commits what waits, then stops the committer. `closed` comes from the loop; then spool_free(). */
+/* Commits what waits, then stops the committer. No new writes from now on; those that are open must have been committed or
+ * aborted. `closed` comes from the loop; then spool_free(). */
 void spool_close(struct spool *s, void (*closed)(void *arg), void *arg);
 void spool_free(struct spool **s);
 
@@ -80,12 +80,12 @@ void spool_free(struct spool **s);
 
 struct spool_write;
 
-/* -ERR_NOSPACE (guard or budget of large files), -ERR_IO (the spool is out of order), -ERR_CLOSED. @size_hint: SIZE= or 0. */
+/* -ERR_NOSPACE (guard), -ERR_IO (the spool is out of order), -ERR_TOOBIG, -ERR_CLOSED. @size_hint: SIZE= or 0. */
 int spool_write_begin(struct spool *s, uint64_t size_hint, struct spool_write **w_r);
 /* Copies. -ERR_AGAIN: taken, but wait for `room` before more (large files: the disk is behind). -ERR_TOOBIG over
  * message_max_bytes; -ERR_IO, -ERR_NOSPACE: abort it. */
 int spool_write_body(struct spool_write *w, struct span piece);
-void spool_write_on_room(struct spool_write *w, void (*room)(void *arg), void *arg);
+void spool_write_on_room(struct spool_write *w, void (*room)(void *arg), void *arg); /* called from the loop, later */
 /* The queue id that the message has from its beginning: the trace field that goes into its head names it. */
 uint64_t spool_write_id(const struct spool_write *w);
 uint64_t spool_write_bytes(const struct spool_write *w);
@@ -94,13 +94,15 @@ struct span spool_write_peek(const struct spool_write *w);
 void spool_write_abort(struct spool_write **w);
 
 struct spool_commit {
-	struct op op;               /* status 0, -ERR_IO, -ERR_NOSPACE */
-	uint64_t id;                /* set by spool_write_commit at once: the queue id */
+	struct op op;               /* status 0, -ERR_IO, -ERR_NOSPACE, -ERR_TOOBIG (meta and head over SPOOL_RECORD_MAX) */
+	uint64_t id;                /* set by spool_commit_start at once: the queue id */
 	struct spool_image *image;  /* on success, if the message is in memory: one reference, the receiver's. NULL: too large */
+	void *internal_;
 };
 
-/* Consumes @w. meta and head are copied before it returns. Not cancellable: after op_cancel the message may still become
- * durable; then it is dropped and op.status is -ERR_CANCELED. */
+/* Consumes @w, unless it returns an error (-ERR_CANCELED: the scope is closing). meta and head are copied before it returns.
+ * After op_cancel or the deadline of SPOOL_COMMIT_US the message may still become durable; then it is dropped. */
+#define SPOOL_COMMIT_US (60 * INT64_C(1000000))
 int spool_commit_start(struct spool_commit *c, struct scope *scope, struct spool_write **w, struct span meta, struct span head);
 
 /* ---- outcomes ------------------------------------------------------------------------------------------------- */
@@ -108,14 +110,15 @@ int spool_commit_start(struct spool_commit *c, struct scope *scope, struct spool
 void spool_note(struct spool *s, uint64_t id, struct span note);
 /* All is settled: the message goes. Commits the drop lazily. */
 void spool_drop(struct spool *s, uint64_t id);
-/* Commits all that waits lazily; completes when it is durable. For control commands and for shutting down. */
+/* Commits all that waits lazily; completes when it is durable, with -ERR_IO or -ERR_NOSPACE when that failed.
+ * Cancelled or late (SPOOL_COMMIT_US) it still waits for the disk, as spool_close() does. */
 int spool_sync_start(struct op *op, struct scope *scope, struct spool *s);
 
 /* ---- reading -------------------------------------------------------------------------------------------------- */
 
-/* A message in memory. meta, head, body point into one block. For a large message body is empty and `file_bytes` > 0. */
+/* A message in memory. For a large one body is empty and `file_bytes` > 0. */
 struct spool_image {
-	unsigned refs;
+	int refs;
 	uint64_t id;
 	struct span meta, head, body;
 	uint64_t file_bytes;
@@ -127,17 +130,21 @@ void spool_image_unref(struct spool_image **img);
 struct spool_load {
 	struct op op;               /* 0, -ERR_NOTFOUND, -ERR_CORRUPT, -ERR_IO, -ERR_BUSY (memory budget; try later) */
 	struct spool_image *image;  /* one reference */
+	void *internal_;
 };
 
-/* Reads the record back and verifies its checksum. */
+/* Reads the record back and verifies its checksum. Cancelled or late (SPOOL_READ_US), it completes at once. */
+#define SPOOL_READ_US (60 * INT64_C(1000000))
+
 int spool_load_start(struct spool_load *ld, struct scope *scope, struct spool *s, uint64_t id);
 
-/* The next piece of a large message's body. */
+/* The next piece of a large message's body, verified. Fastest in blocks of SPOOL_BODY_BLOCK. */
 struct spool_read {
 	struct op op;               /* octets read, 0 at the end, or -ERR_x */
 	char *buf;                  /* the caller's */
 	uint32_t size;
 	uint64_t offset;
+	void *internal_;
 };
 
 int spool_read_start(struct spool_read *r, struct scope *scope, struct spool *s, uint64_t id);
@@ -146,7 +153,7 @@ int spool_read_start(struct spool_read *r, struct scope *scope, struct spool *s,
 
 struct spool_stats {
 	uint64_t messages, segments, segments_spare, live_octets, disk_octets, free_octets, memory_octets;
-	bool accepting;             /* false: guard or failure */
+	bool accepting;             /* false: spool_write_begin() would refuse: guard or failure */
 	const char *why;            /* why not */
 };
 
