@@ -11,6 +11,7 @@ struct verdict_ud {
 	struct ud_head head;
 	uint8_t kind;
 	uint8_t enhanced_n, rule_n, route_n;
+	bool now;
 	uint16_t code, text_n;
 	char bytes[]; /* enhanced, rule, route, text */
 };
@@ -181,7 +182,7 @@ static void *push_new(lua_State *L, size_t n)
 /* relay.reject { rule =, text =, ... } */
 static int pl_make(lua_State *L)
 {
-	static const char *const refusal[] = { "rule", "text", "code", "enhanced", NULL };
+	static const char *const refusal[] = { "rule", "text", "code", "enhanced", "now", NULL };
 	static const char *const acceptance[] = { "rule", "text", "route", NULL };
 	const struct verdict_ud *proto = ud_test(L, 1, UD_VERDICT);
 
@@ -207,10 +208,13 @@ static int pl_make(lua_State *L)
 	if (route.n > VERDICT_ROUTE_MAX)
 		return luaL_error(L, "relay.%s: 'route' is too long", kind);
 	const unsigned code = check_code(L, proto->kind, enhanced);
+	lua_getfield(L, 2, "now");
+	const bool now = lua_toboolean(L, -1);
 	const struct span cut = span_first(text, VERDICT_TEXT_MAX);
 	struct verdict_ud *v = push_new(L, sizeof *v + rule.n + cut.n + enhanced.n + route.n);
 	v->kind = proto->kind;
 	v->code = (uint16_t)code;
+	v->now = now;
 	v->enhanced_n = (uint8_t)enhanced.n;
 	v->rule_n = (uint8_t)rule.n;
 	v->route_n = (uint8_t)route.n;
@@ -319,6 +323,7 @@ int verdict_take(lua_State *L, int i, enum hook_id id, const char *policy, struc
 	if (!is_allowed(id, v->kind))
 		return errtext_set(why, ERR_INVAL, "relay.%s is no verdict for this hook", verdict_kind_name(v->kind));
 	struct verdict r = { .kind = v->kind,
+		             .now = v->now,
 		             .code = v->code ? v->code : (uint16_t)verdict_default_code(v->kind, id),
 		             .policy = span_of(policy) };
 	r.enhanced = v->enhanced_n ? arena_dup(mem, enhanced_of(v))
