@@ -11,7 +11,8 @@ return relay.policy {
   name = "internal_domains", api = 1,
   doc = "Accepts recipients in internal domains.",
   options = {
-    domains = { type = "list<string>", required = true, min = 1, doc = "internal domains, exact, or with a dot in front for all below" },
+    domains = { type = "list<string>", required = true, min = 1,
+      doc = "internal domains, exact, or with a dot in front for all below" },
     from = { type = "list<cidr>", default = {}, doc = "networks that may send to them; empty: everybody who may connect" },
   },
   setup = function(opt)

@@ -16,7 +16,8 @@ return relay.policy {
   name = "rate_limits", api = 1,
   doc = "Limits messages and recipients per device, client address and sender.",
   options = {
-    per_device = { type = "rate", default = "60/hour,burst=60", doc = "messages of a device; of its address while it is not registered" },
+    per_device = { type = "rate", default = "60/hour,burst=60",
+      doc = "messages of a device; of its address while it is not registered" },
     per_sender = { type = "rate", doc = "messages of an envelope sender" },
     recipients_per_device = { type = "rate", doc = "recipients of a device" },
     exempt = { type = "list<cidr>", default = {}, doc = "networks that are not counted" },

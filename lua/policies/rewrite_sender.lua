@@ -13,7 +13,8 @@ return relay.policy {
   name = "rewrite_sender", api = 1,
   doc = "Rewrites the senders of system accounts in envelope and header.",
   options = {
-    domains = { type = "list<string>", required = true, min = 1, doc = "sender domains to rewrite, exact, or with a dot for all below" },
+    domains = { type = "list<string>", required = true, min = 1,
+      doc = "sender domains to rewrite, exact, or with a dot for all below" },
     template = { type = "template", required = true, doc = "new address, with {local} and {domain}" },
     unqualified = { type = "domain", doc = "domain of addresses that have none (From: root)" },
     keep_original = { type = "boolean", default = true, doc = "keep the old address in X-Original-From" },
