@@ -16,7 +16,7 @@
 --            duration    "90s", "1h30m", "5d"; units ms s m h d w
 --            durations   "5m,15m,1h" or { "5m", "15m", "1h" }
 --            rate        "60/hour", "100/15min,burst=20"
---            endpoints   "192.0.2.1:25", "[::]:25", one or a list
+--            endpoints   "192.0.2.1:25", "[::]:25", one or a list; port 0 is any that is free
 --            servers     as endpoints; port 53 may be left out
 --            hosts       "[smtp.example.org]:587", one or a list, or { host = "[a.example]", weight = 3 }; without a port 25
 --            addresses networks domains  "192.0.2.1"; "192.0.2.0/24"; "example.org": one or a list
@@ -45,8 +45,8 @@ scopes.top = {
   options = {
     { "hostname", "domain", "the name of this relay: its greeting, EHLO, Received, notices", required = true },
     { "data_dir", "path", "where mail and state are kept", default = "/var/lib/postern", restart = true },
-    { "control", "path", "socket of the admin API, which the command line talks to", default = "/run/postern/control.sock",
-      restart = true },
+    { "control", "path", "socket of the admin API, which the command line talks to; \"off\"",
+      default = "/run/postern/control.sock", off = true, restart = true },
     { "user", "string", "whom the server becomes once its sockets are bound; without it, it stays who it is", min = 1, max = 64,
       restart = true },
     { "group", "string", "likewise; without it, that of the user", min = 1, max = 64, restart = true },
@@ -61,7 +61,7 @@ scopes.top = {
     { "state", "string", "the shared store", refuse = { "this version keeps its state in the node itself; remove state =" } },
     { "tls", "string", "certificate and key", default = "off", refuse = { no_tls } },
     { "log", "table", "what is logged, and how", scope = "log" },
-    { "dns", "table", "the resolver", scope = "dns" },
+    { "dns", "table", "the resolver", scope = "dns", restart = true },
     { "queue", "table", "when mail is tried again and when it is given up", scope = "queue" },
     { "delivery", "table", "outbound connections", scope = "delivery" },
     { "spool", "table", "where mail waits", scope = "spool", restart = true },
@@ -73,8 +73,7 @@ scopes.log = {
   doc = "`log = { ... }`",
   options = {
     { "format", "enum", "one JSON object a line, or lines as Postfix writes them", words = { "json", "postfix" },
-      default = "json",
-      restart = true },
+      default = "json" },
     { "level", "enum", "the least important records that are written", words = log_levels, default = "info" },
     { "subject", "boolean", "the subject of messages is logged, which may be private", default = false },
   },
@@ -82,7 +81,6 @@ scopes.log = {
 
 scopes.dns = {
   doc = "`dns = { ... }`",
-  restart = true,
   options = {
     { "servers", "servers", "name servers; without it, those of /etc/resolv.conf", min = 1, max = 8 },
     { "timeout", "duration", "for one server's answer", default = "2s", min = "100ms", max = "30s" },
@@ -130,7 +128,6 @@ scopes.delivery = {
 
 scopes.spool = {
   doc = "`spool = { ... }`",
-  restart = true,
   options = {
     { "segment_size", "size", "of a file of the log that mail is kept in", default = "64MiB", min = "1MiB", max = "1GiB" },
     { "small_max", "size", "larger messages get files of their own", default = "256KiB", min = "4KiB", max = "16MiB" },
@@ -146,7 +143,6 @@ scopes.spool = {
 
 scopes.limits = {
   doc = "`limits = { ... }`",
-  restart = true,
   options = {
     { "instructions", "integer", "of Lua, of one policy in one hook", default = 1000000, min = 10000, max = 1000000000 },
     { "compute", "duration", "processor time, likewise", default = "100ms", min = "1ms", max = "10s" },
@@ -245,8 +241,8 @@ scopes.route = {
     { "jitter", "integer", "see queue", default = { from = "queue.jitter" }, min = 0, max = 100 },
     { "lifetime", "duration", "see queue", default = { from = "queue.lifetime" }, min = "1m", max = "30d" },
     { "bounce_lifetime", "duration", "see queue", default = { from = "queue.bounce_lifetime" }, min = "1m", max = "30d" },
-    { "delay_notice", "durations", "see queue", default = { from = "queue.delay_notice" }, min = "1m", max = "30d", most = 4, none = true,
-      ascending = true },
+    { "delay_notice", "durations", "see queue", default = { from = "queue.delay_notice" }, min = "1m", max = "30d", most = 4,
+      none = true, ascending = true },
     { "connections", "integer", "open at a time to one destination; all workers together", default = 20, min = 1, max = 10000 },
     { "messages_per_connection", "integer", "0: no limit", default = 100, min = 0, max = 1000000 },
     { "rate", "rate", "of messages to one destination; without it, no limit" },

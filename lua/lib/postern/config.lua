@@ -11,6 +11,7 @@
 --   listeners = { { name =, <options of scope listener>, policies =, relays_for = { networks } } }   in the order of the file
 --   profiles  = { { name =, <options of scope profile> } }
 --   routes    = { { name =, patterns = { "example.org", ".example.net", "*" }, <options of scope route> } }, one of them with "*"
+--   restart   = { { option = "queue.dest_idle" } }                       what a running server cannot change
 
 local schema = require "schema.config"
 local report = require "postern.config.report"
@@ -158,7 +159,7 @@ end
 -- One socket binds an address: the same twice fails, and so does a second one on all addresses of the port.
 local function check_bind(problems, item, plain, owner)
   for i, endpoint in ipairs(plain.bind or {}) do
-    if owner[endpoint] then
+    if owner[endpoint] and not endpoint:match(":0$") then
       local place = problems:inside(item.place, item.body, "bind")
       if type(item.body.bind) == "table" then place = problems:inside(place, item.body.bind, i) end
       problems:problem(place, "%sbind: %s is taken by listener %q", subject_of(item), endpoint, owner[endpoint].name)
@@ -219,6 +220,18 @@ local function check_top(problems, checker, said, complete)
   return top
 end
 
+local function restart_options(said)
+  local list = {}
+  for _, option in ipairs(schema.scopes.top.options) do
+    local at = said.set_at[option[1]] or {}
+    if option.restart then list[#list + 1] = { option = option[1], _file = at.file, _line = at.line } end
+    for _, inner in ipairs(option[2] == "table" and schema.scopes[option.scope].options or {}) do
+      if inner.restart then list[#list + 1] = { option = option[1] .. "." .. inner[1], _file = at.file, _line = at.line } end
+    end
+  end
+  return list
+end
+
 function M.load(source, filename, host)
   local problems = report.new(filename)
   local said = words.new(host, problems, source)
@@ -228,6 +241,7 @@ function M.load(source, filename, host)
   local checker = scopes.new(host, problems, said, profile_names)
   local config = check_top(problems, checker, said, complete)
   checker.root = config
+  config.restart = restart_options(said)
   config.profiles = check_profiles(problems, checker, said.declared.profile)
   config.routes = check_routes(host, problems, checker, said.declared.route)
   config.listeners = check_listeners(problems, checker, said.declared.listener, complete)

@@ -104,7 +104,7 @@ local one_network = checked("cidr", "network such as \"192.0.2.0/24\"")
 
 local function one_endpoint(c, option, value, place)
   local text = type(value) == "string" and c.host.check("endpoint", value)
-  if text and not text:match(":0$") then return text end
+  if text then return text end
   return fail(c, place, option, "%s is no address with a port, such as \"192.0.2.1:25\" or \"[::]:25\"", name_of(value))
 end
 
@@ -122,6 +122,7 @@ function T.url(c, option, value, place)
 end
 
 function T.path(c, option, value, place)
+  if option.off and value == "off" then return "" end
   if type(value) ~= "string" or value == "" or value:find("%c") then
     return fail(c, place, option, "%s is no path", name_of(value))
   end
@@ -188,7 +189,9 @@ local function set_of(one)
     local seen = {}
     return check_list(c, option, value, place, function(_, _, item, where)
       local plain = one(c, option, item, where)
-      if plain and seen[plain] then return fail(c, where, option, "%s is there twice", name_of(plain)) end
+      if plain and seen[plain] and not plain:match(":0$") then
+        return fail(c, where, option, "%s is there twice", name_of(plain))
+      end
       if plain then seen[plain] = true end
       return plain
     end)

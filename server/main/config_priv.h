@@ -1,0 +1,61 @@
+/* main/config_priv.h - how a snapshot is made of the tree of values; only main/config*.c include it.
+ *
+ * The loader checked the tree against schema/config.lua, so what is read here has its type. What it cannot know (that networks
+ * together are the Internet, that a schedule's parser agrees) becomes a problem here. Spans point into the tree: the bundle keeps it.
+ */
+#pragma once
+
+#include "main/config.h"
+
+enum { CONFIG_MEM_MAX = 64 * 1024 * 1024 };
+
+struct config_build {
+	struct config *cfg;
+	struct config_problems *problems;
+	const struct config_value *root;
+};
+
+/* Each adds problems and goes on. Listeners want profiles, routes the rest. */
+void config_build_listeners(struct config_build *b);
+void config_build_routes(struct config_build *b);
+void config_build_services(struct config_build *b);
+
+/* From the arena of the snapshot; the process ends without memory for it: a configuration of that size was refused before. */
+void *config_alloc(struct config_build *b, size_t count, size_t size);
+
+/* A problem of @v's place, with a text. */
+void config_complain(struct config_build *b, const struct config_value *v, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+
+static inline uint32_t config_u32(const struct config_value *map, const char *key)
+{
+	return (uint32_t)config_int(config_get(map, key), 0);
+}
+
+static inline uint64_t config_u64(const struct config_value *map, const char *key)
+{
+	return (uint64_t)config_int(config_get(map, key), 0);
+}
+
+/* A duration. */
+static inline int64_t config_us(const struct config_value *map, const char *key)
+{
+	return config_int(config_get(map, key), 0);
+}
+
+static inline struct span config_span(const struct config_value *map, const char *key)
+{
+	return config_text(config_get(map, key), SPAN(""));
+}
+
+static inline bool config_is(const struct config_value *map, const char *key, const char *word)
+{
+	return span_eq(config_span(map, key), span_of(word));
+}
+
+/* An empty set that lives as long as the snapshot. */
+struct ip_set *config_set_new(struct config_build *b);
+/* A list of networks as such a set; NULL if it is empty. */
+struct ip_set *config_networks(struct config_build *b, const struct config_value *list);
+/* A list of extensions' keywords, as bits. */
+uint32_t config_extensions(struct config_build *b, const struct config_value *list);
