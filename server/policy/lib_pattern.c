@@ -48,10 +48,8 @@ static int find(lua_State *L, struct span s, struct span pattern, size_t init, u
 	const char *why = NULL;
 	const int r = pattern_find(s, pattern, init, flags, &left, m_r, &why);
 
-	if (r == -ERR_LIMIT || !box_budget_spend(b, L, had - left)) {
-		(void)box_budget_spend(b, L, left + 1);
+	if (!box_budget_spend(b, L, had - left + (r == -ERR_LIMIT)))
 		return -1;
-	}
 	if (r < 0)
 		luaL_error(L, "%s", why);
 	return r;

@@ -155,12 +155,10 @@ static int64_t now_us(const struct policy_run *run)
 
 static void memory_refused(struct policy_vm *vm)
 {
-	const int64_t now = loop_now_us(vm->rt->env.loop);
-
-	/* What was refused may have been one foolish string; a state that is nearly full is another matter. */
-	if (vm->box.used_bytes < vm->box.max_bytes / 2 || (vm->collected_us && now - vm->collected_us < 1000000))
+	/* What was refused may have been one foolish string; a state that is nearly full is another matter. Filling it took longer
+	 * than the collection takes. */
+	if (vm->box.used_bytes < vm->box.max_bytes / 2)
 		return;
-	vm->collected_us = now;
 	(void)lua_gc(vm->box.L, LUA_GCCOLLECT, 0);
 	if (vm->box.used_bytes > vm->box.max_bytes / 4 * 3) {
 		vm->rebuild = true;
@@ -185,17 +183,28 @@ static int resume(struct coro *c, int nargs)
 	return status;
 }
 
+/* "file:line"; after a tail call no frame is left, and the hook's function must do. */
+static void where(const struct policy_run *run, lua_State *L, char *at, size_t size)
+{
+	box_where(L, at, size);
+	if (at[0] == '?')
+		run_function_place(run, at, size);
+}
+
 static void failed(struct policy_run *run, lua_State *L)
 {
 	struct box *box = &run->vm->box;
-	const char *text = lua_tostring(L, -1);
-	char at[256];
+	const char *message = lua_tostring(L, -1);
+	char at[256], text[1024];
 
-	box_where(L, at, sizeof at);
+	(void)snprintf(text, sizeof text, "%s", message ? message : "an error that is no text");
+	where(run, L, at, sizeof at);
 	box_traceback(L, NULL, box->traceback, BOX_TEXT_MAX);
-	if (box->refused)
+	if (box->refused) {
+		run_drop_coros(run); /* they hold what is to be collected */
 		memory_refused(run->vm);
-	run_break(run, RUN_ERROR, text ? text : "an error that is no text", at, box->traceback);
+	}
+	run_break(run, RUN_ERROR, text, at, box->traceback);
 }
 
 static void on_deadline(struct timer *t)
@@ -203,7 +212,7 @@ static void on_deadline(struct timer *t)
 	struct policy_run *run = container_of(t, struct policy_run, deadline);
 	char at[256];
 
-	box_where(run->main->L, at, sizeof at);
+	where(run, run->main->L, at, sizeof at);
 	box_traceback(run->main->L, NULL, run->vm->box.traceback, BOX_TEXT_MAX);
 	run->waited_us += now_us(run) - run->waiting_since_us;
 	run_break(run, RUN_TIMEOUT, NULL, at, run->vm->box.traceback);

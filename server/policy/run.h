@@ -58,6 +58,8 @@ void run_drop_coros(struct policy_run *run);
 void run_report_failure(struct policy_run *run, enum run_failure what, const char *text, const char *at,
                         const char *traceback);
 void run_report_observed(struct policy_run *run, const struct verdict *v);
+/* "file:line" where the policy's function for this hook begins. */
+void run_function_place(const struct policy_run *run, char *out, size_t size);
 void run_report_unreturned(struct policy_run *run);
 void run_report_step(struct policy_run *run, const struct verdict *v);
 struct log_rec;

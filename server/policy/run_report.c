@@ -70,13 +70,12 @@ static void report_budget(struct policy_run *run, enum run_failure what, const c
 	log_end(&r);
 }
 
-/* Where a function of the policy begins: the place of a verdict that is none, since its frame has gone. */
-static void function_place(struct policy_run *run, char *out, size_t size)
+void run_function_place(const struct policy_run *run, char *out, size_t size)
 {
 	lua_State *L = run->vm->box.L;
 	lua_Debug ar;
 
-	lua_rawgeti(L, LUA_REGISTRYINDEX, run->use->hook[run->call->id]);
+	lua_rawgeti(L, LUA_REGISTRYINDEX, run->call ? run->use->hook[run->call->id] : run->use->observer[run->event->id]);
 	if (lua_getinfo(L, ">S", &ar))
 		(void)snprintf(out, size, "%s:%d", box_source_file(ar.source), ar.linedefined);
 }
@@ -91,7 +90,7 @@ void run_report_failure(struct policy_run *run, enum run_failure what, const cha
 		return;
 	}
 	if (what == RUN_BAD_VERDICT)
-		function_place(run, place, sizeof place);
+		run_function_place(run, place, sizeof place);
 	report_error(run, text, at ? at : place, traceback);
 }
 

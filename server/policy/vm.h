@@ -63,7 +63,6 @@ struct policy_vm {
 	struct scope scope;          /* of all operations */
 	bool retiring, closing;
 	bool rebuild;                /* its memory is used up */
-	int64_t collected_us;        /* when a full collection was forced */
 };
 
 struct policy_runtime {
