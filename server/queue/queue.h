@@ -51,6 +51,23 @@ struct queue_dest {
 	struct queue_dest_priv *priv;
 };
 
+/* Where a recipient stands; see above. */
+#define QUEUE_STATE_MAP(X)                                                                                   \
+	X(READY, "ready")                                                                                    \
+	X(OUT, "active")                                                                                     \
+	X(WAITING, "deferred")                                                                               \
+	X(HELD, "held")                                                                                      \
+	X(ENDING, "ending") /* over, but its notice is still to be made */
+
+enum queue_state {
+#define X(name, text) QUEUE_STATE_##name,
+	QUEUE_STATE_MAP(X)
+#undef X
+	QUEUE_STATE_MAX_
+};
+
+const char *queue_state_name(enum queue_state s);
+
 #define QUEUE_STATUS_MAP(X)                                                                                  \
 	X(DELIVERED, "delivered")                                                                            \
 	X(DEFERRED, "deferred")                                                                              \
@@ -93,7 +110,6 @@ struct queue_outcome {
 	struct span enhanced;   /* "5.1.1" */
 	struct span text;       /* remote text or our reason; cut at QUEUE_TEXT_MAX, while it waits at QUEUE_TEXT_KEPT_MAX */
 	struct span remote;     /* "mx.example.org[192.0.2.1]:25"; empty: none was reached */
-	int64_t at_us;          /* wall clock; set by the queue: when it was said */
 };
 
 /* What delivery gets for a job. */
@@ -171,6 +187,7 @@ struct queue_config {
 	uint64_t image_budget_bytes; /* of images kept until the first attempt ended */
 	int64_t notice_retry_us;     /* 1 min: a notice that could not be made is tried again after this */
 	uint64_t reason_budget_bytes; /* 16 MiB: of last replies that are kept to be shown; over it only the codes are */
+	uint64_t seed;               /* of the jitter, for simulations; 0: from the system */
 };
 
 #define QUEUE_CONFIG_DEFAULT                                                                                 \

@@ -28,22 +28,6 @@ struct queue_select {
 	unsigned status;             /* 1 << enum queue_state, or-ed; 0: any */
 };
 
-#define QUEUE_STATE_MAP(X)                                                                                   \
-	X(READY, "ready")                                                                                    \
-	X(OUT, "active")                                                                                     \
-	X(WAITING, "deferred")                                                                               \
-	X(HELD, "held")                                                                                      \
-	X(ENDING, "ending")
-
-enum queue_state {
-#define X(name, text) QUEUE_STATE_##name,
-	QUEUE_STATE_MAP(X)
-#undef X
-	QUEUE_STATE_MAX_
-};
-
-const char *queue_state_name(enum queue_state s);
-
 enum queue_verb {
 	QUEUE_VERB_LS,      /* rows only */
 	QUEUE_VERB_RETRY,   /* tried as soon as a connection is free; a destination that backs off is probed */
