@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "base/duration.h"
 #include "base/ip.h"
 #include "base/rate.h"
 #include "mail/mail_rewrite.h"
@@ -112,46 +113,15 @@ static const char *check_template(struct span text, char *out)
 	return NULL;
 }
 
-static bool unit_of(struct span *s, uint64_t *seconds_r)
-{
-	static const struct {
-		struct span name;
-		uint64_t seconds;
-	} units[] = {
-		{ SPAN_INIT("s"), 1 }, { SPAN_INIT("m"), 60 }, { SPAN_INIT("h"), 3600 }, { SPAN_INIT("d"), 86400 }, { SPAN_INIT("w"), 604800 },
-	};
-
-	for (size_t i = 0; i < ARRAY_LEN(units); i++) {
-		if (span_starts(*s, units[i].name)) {
-			*s = span_skip(*s, 1);
-			*seconds_r = units[i].seconds;
-			return true;
-		}
-	}
-	return false;
-}
-
-/* "90s", "5m", "1h30m", "2d": the proper form is the number of seconds. */
+/* "90s", "5m", "1h30m", "2d": the proper form is the number of seconds, with a fraction if there are milliseconds. */
 static const char *check_duration(struct span text, char *out)
 {
-	static const char why[] = "is no duration (\"90s\", \"5m\", \"1h30m\", \"2d\")";
-	uint64_t total = 0;
+	int64_t us;
 
-	if (!text.n)
-		return why;
-	while (text.n) {
-		size_t digits = 0;
-		uint64_t n, unit;
-		while (digits < text.n && ascii_is_digit(text.p[digits]))
-			digits++;
-		if (!span_to_u64(span_first(text, digits), 100000000, &n))
-			return why;
-		text = span_skip(text, digits);
-		if (!unit_of(&text, &unit))
-			return why;
-		total += n * unit;
-	}
-	(void)snprintf(out, CANONICAL_MAX, "%llu", (unsigned long long)total);
+	if (!duration_parse(text, &us))
+		return "is no duration (\"90s\", \"5m\", \"1h30m\", \"2d\")";
+	const long long ms = us / 1000;
+	(void)snprintf(out, CANONICAL_MAX, ms % 1000 ? "%lld.%03lld" : "%lld", ms / 1000, ms % 1000);
 	return NULL;
 }
 
