@@ -83,7 +83,7 @@ local function check_pattern(host, problems, place, subject, pattern)
     return nil
   end
   local dot, rest = pattern:match("^(%.?)(.*)$")
-  local name = host.check("domain", rest)
+  local name = rest:sub(1, 1) ~= "." and host.check("domain", rest)
   if name then return dot .. name end
   problems:problem(place, "%s%q is no domain; write \"example.org\", \".example.org\" for all below it, or \"*\" for all else",
     subject, pattern)
@@ -169,26 +169,37 @@ local function check_bind(problems, item, plain, owner)
   end
 end
 
--- Networks that the listener's policies relay for, for the check that they are not the Internet (server/main/config_listener.c).
-local function relays_for(plain)
-  if plain.auth_required or plain.relay_for_everyone then return nil end
+-- As options of policies are read: a list, or lines of a text. What is no network the policy will say.
+local function networks_of(host, value)
   local list = {}
-  for _, use in ipairs(plain.policies or {}) do
-    local networks = schema.relays[use.name] and use.options[schema.relays[use.name]]
-    if networks ~= nil and use.mode ~= "observe" then
-      list[#list + 1] = { networks = type(networks) == "table" and networks or { networks }, _file = use._file, _line = use._line }
+  for _, item in ipairs(type(value) == "table" and value or { value }) do
+    for line in (tostring(item) .. "\n"):gmatch("%s*([^\n#]-)%s*[#\n]") do
+      list[#list + 1] = host.check("cidr", line)
     end
   end
   return list
 end
 
-local function check_listeners(problems, checker, items, complete)
+-- Networks that the listener's policies relay for, for the check that they are not the Internet (server/main/config_listener.c).
+local function relays_for(host, plain)
+  if plain.auth_required or plain.relay_for_everyone then return nil end
+  local list = {}
+  for _, use in ipairs(plain.policies or {}) do
+    local networks = schema.relays[use.name] and use.options[schema.relays[use.name]]
+    if networks ~= nil and use.mode ~= "observe" then
+      list[#list + 1] = { networks = networks_of(host, networks), _file = use._file, _line = use._line }
+    end
+  end
+  return list
+end
+
+local function check_listeners(host, problems, checker, items, complete)
   local list, bound = {}, {}
   for _, item in ipairs(unique(problems, items, LISTENERS_MAX)) do
     local plain = checker:check_scope("listener", item.body, item.place, subject_of(item))
     plain.name = item.name
     check_bind(problems, item, plain, bound)
-    plain.relays_for = relays_for(plain)
+    plain.relays_for = relays_for(host, plain)
     if plain.policies and #plain.policies == 0 and item.body.policies == nil then
       problems:warning(item.place, "%sno policies: every recipient is refused", subject_of(item))
     end
@@ -244,7 +255,7 @@ function M.load(source, filename, host)
   config.restart = restart_options(said)
   config.profiles = check_profiles(problems, checker, said.declared.profile)
   config.routes = check_routes(host, problems, checker, said.declared.route)
-  config.listeners = check_listeners(problems, checker, said.declared.listener, complete)
+  config.listeners = check_listeners(host, problems, checker, said.declared.listener, complete)
   return config, problems:sorted()
 end
 

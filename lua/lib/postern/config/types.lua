@@ -14,7 +14,6 @@ for i, letter in ipairs { "K", "M", "G", "T" } do
   SIZE_UNITS[letter .. "B"] = 1000 ^ i
   SIZE_UNITS[letter .. "iB"] = 1024 ^ i
 end
-local DURATION_UNITS = { ms = 1e3, s = 1e6, m = 60e6, h = 3600e6, d = 86400e6, w = 604800e6 }
 
 local function fail(c, place, option, ...)
   c.report:problem(place, "%s%s: %s", c.subject or "", option[1], string.format(...))
@@ -28,17 +27,9 @@ local function size_octets(value)
   return tonumber(digits) * SIZE_UNITS[unit]
 end
 
--- @text is canonical: host.check said so.
-local function duration_us(text)
-  local us = 0
-  for digits, unit in text:gmatch("(%d+)(%a*)") do us = us + tonumber(digits) * (DURATION_UNITS[unit] or 0) end
-  return us
-end
-
-local function parse_duration(c, value)
-  if type(value) ~= "string" then return nil end
-  local text = c.host.check("duration", value)
-  return text and duration_us(text), text
+local function duration_us(c, value)
+  local seconds = type(value) == "string" and c.host.check("duration", value)
+  return seconds and math.floor(tonumber(seconds) * 1e6 + 0.5)
 end
 
 local function within(c, option, value, number, place, parse)
@@ -79,24 +70,27 @@ function T.size(c, option, value, place)
 end
 
 function T.duration(c, option, value, place)
-  local us = parse_duration(c, value)
+  local us = duration_us(c, value)
   if not us then
     return fail(c, place, option, "%s is no length of time; write \"90s\", \"5m\", \"1h30m\" or \"5d\"", name_of(value))
   end
-  return within(c, option, value, us, place, function(v) return (parse_duration(c, v)) end)
+  return within(c, option, value, us, place, function(v) return duration_us(c, v) end)
 end
 
 -- The types that host.check knows.
 local function checked(kind, what)
   return function(c, option, value, place)
     if type(value) ~= "string" then return fail(c, place, option, "%s is no %s", name_of(value), what) end
-    local text, why = c.host.check(kind, value)
-    if text then return text end
-    return fail(c, place, option, "%s is no %s%s", name_of(value), what, why and why ~= "" and ": " .. why or "")
+    return c.host.check(kind, value) or fail(c, place, option, "%s is no %s", name_of(value), what)
   end
 end
 
-T.domain = checked("domain", "domain name")
+local domain = checked("domain", "domain name")
+function T.domain(c, option, value, place)
+  -- ".example.org" is one for policies: all names below it.
+  if type(value) == "string" and value:sub(1, 1) == "." then return fail(c, place, option, "%s is no domain name", name_of(value)) end
+  return domain(c, option, value, place)
+end
 T.rate = checked("rate", "rate such as \"60/hour\"")
 T.mailbox = checked("address", "mail address")
 local one_address = checked("ip", "address")
@@ -225,7 +219,7 @@ function T.durations(c, option, value, place)
       return fail(c, place, option, "%s is not longer than what stands before it", item)
     end
     last = us
-    texts[#texts + 1] = select(2, parse_duration(c, item))
+    texts[#texts + 1] = item
   end
   if #texts == 0 then return fail(c, place, option, "is empty") end
   if #texts > option.most then return fail(c, place, option, "has %d; at most %d", #texts, option.most) end
