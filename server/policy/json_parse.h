@@ -3,7 +3,7 @@
  * The parser calls back once per value, name, beginning and end; the listener builds what it wants (a Lua table). Strict: no
  * comments, no trailing commas, no NaN; strings must be UTF-8, and an escaped surrogate must have its pair.
  *
- * Pure.  Ownership: a string's span is valid during the callback.  Threads: any.
+ * Pure; the length of the text is bounded by whoever has it.  Ownership: a string's span is valid during the callback.  Threads: any.
  * Tests: tests/unit/policy/test_json_parse.c, tests/fuzz/fuzz_policy_json.c
  */
 #pragma once
@@ -13,7 +13,7 @@
 
 #include "base/span.h"
 
-enum { JSON_DEPTH_MAX = 32, JSON_TEXT_MAX = 1024 * 1024, JSON_STRING_MAX = 256 * 1024 };
+enum { JSON_DEPTH_MAX = 32, JSON_STRING_MAX = 1024 * 1024 };
 
 enum json_event { JSON_NULL, JSON_BOOL, JSON_NUMBER, JSON_STRING, JSON_KEY, JSON_OBJECT, JSON_OBJECT_END, JSON_ARRAY, JSON_ARRAY_END };
 

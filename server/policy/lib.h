@@ -40,4 +40,5 @@ struct buf;
 /* Appends the value at @i as JSON. Returns NULL, or a phrase that says what cannot be written. Does not raise. */
 const char *json_of_lua(lua_State *L, int i, struct buf *out);
 /* Pushes the value of the text; or pushes nothing and returns a phrase. Does not raise if the memory limit is not enforced. */
-const char *lua_of_json(lua_State *L, struct span text);
+enum { JSON_TEXT_MAX = 1024 * 1024, JSON_VALUES_MAX = 100000 /* for policies */ };
+const char *lua_of_json(lua_State *L, struct span text, unsigned values_max);

@@ -9,8 +9,6 @@
 #include "policy/lib.h"
 #include "policy/view_msg.h"
 
-enum { JSON_VALUES_MAX = 100000 };
-
 /* ---- out ---------------------------------------------------------------------------------------------------------- */
 
 struct writer {
@@ -149,7 +147,7 @@ static int pl_encode(lua_State *L)
 /* Every open bracket has its table on the stack, and below that, in an object, the key it belongs to. */
 struct reader {
 	lua_State *L;
-	unsigned values;
+	unsigned values, values_max;
 	unsigned depth;
 	struct {
 		bool list;
@@ -173,7 +171,7 @@ static int on_token(void *arg, const struct json_token *t)
 	struct reader *r = arg;
 	lua_State *L = r->L;
 
-	if (++r->values > JSON_VALUES_MAX)
+	if (++r->values > r->values_max)
 		return -ERR_TOOBIG;
 	switch (t->event) {
 	case JSON_NULL:
@@ -215,9 +213,9 @@ static int on_token(void *arg, const struct json_token *t)
 	return 0;
 }
 
-const char *lua_of_json(lua_State *L, struct span text)
+const char *lua_of_json(lua_State *L, struct span text, unsigned values_max)
 {
-	struct reader r = { .L = L };
+	struct reader r = { .L = L, .values_max = values_max };
 	const int top = lua_gettop(L);
 	const char *why = "it is too large";
 	size_t at;
@@ -238,7 +236,7 @@ static int pl_decode(lua_State *L)
 	if (!box_budget_spend(box_of(L), L, text.n / 16))
 		return box_stop(L);
 	const bool enforced = lib_relax(L);
-	const char *why = lua_of_json(L, text);
+	const char *why = text.n > JSON_TEXT_MAX ? "it is too large" : lua_of_json(L, text, JSON_VALUES_MAX);
 	lib_enforce(L, enforced);
 	if (!why)
 		return 1;

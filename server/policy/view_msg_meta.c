@@ -15,7 +15,7 @@ void msg_meta_push(lua_State *L, struct view_ud *u)
 	if (run->meta_ref == LUA_NOREF) {
 		const bool enforced = lib_relax(L);
 		/* Text of ours, from a spool that checks its records: if it is no JSON, it is lost and nothing else. */
-		if (!m->meta.n || lua_of_json(L, m->meta) != NULL)
+		if (!m->meta.n || lua_of_json(L, m->meta, JSON_VALUES_MAX) != NULL)
 			lua_newtable(L);
 		else if (lua_type(L, -1) != LUA_TTABLE) {
 			lua_pop(L, 1);
