@@ -129,7 +129,7 @@ static void on_dest_gone(void *arg, struct queue_dest *dest)
 	list_for_each_safe(it, &d->links) {
 		struct link *l = list_entry(it, struct link, all);
 		if (l->dest == dest)
-			link_close_idle(l);
+			link_abandon(l);
 	}
 	free(dest->pool);
 	dest->pool = NULL;
@@ -150,17 +150,6 @@ static void on_ended(void *arg, uint64_t id, const struct envelope *env, const s
 		outcome_log(d, NULL, id, env, &outcomes[i]);
 }
 
-static void on_removed(void *arg, uint64_t id)
-{
-	struct delivery *d = arg;
-	struct log_rec r;
-
-	if (!log_begin(&r, d->log, LOG_EV_MESSAGE_REMOVED))
-		return;
-	log_cstr(&r, LOG_F_ID, id_from_u64(id).s);
-	log_end(&r);
-}
-
 struct queue_ops delivery_queue_ops(struct delivery *d)
 {
 	return (struct queue_ops){ .arg = d,
@@ -170,8 +159,20 @@ struct queue_ops delivery_queue_ops(struct delivery *d)
 				   .wanted = on_wanted,
 				   .notify = on_notify,
 				   .ended = on_ended,
-				   .removed = on_removed,
 				   .dest_gone = on_dest_gone };
+}
+
+static void on_all_closed(struct task *t)
+{
+	struct delivery *d = container_of(t, struct delivery, closed_task);
+
+	d->on_closed(d->on_closed_arg);
+}
+
+void delivery_link_gone(struct delivery *d)
+{
+	if (d->on_closed && d->nlinks == 0)
+		task_schedule(d->loop, &d->closed_task);
 }
 
 void delivery_stop(struct delivery *d, int64_t grace_us)
@@ -183,6 +184,14 @@ void delivery_stop(struct delivery *d, int64_t grace_us)
 		if (l->stream)
 			stream_set_deadline(l->stream, grace_us > 0 ? grace_us : 1);
 	}
+}
+
+void delivery_close(struct delivery *d, void (*closed)(void *arg), void *arg)
+{
+	d->on_closed = closed;
+	d->on_closed_arg = arg;
+	task_init(&d->closed_task, on_all_closed);
+	delivery_link_gone(d);
 }
 
 struct delivery_stats delivery_stats(const struct delivery *d)

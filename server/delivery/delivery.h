@@ -39,7 +39,9 @@ void delivery_attach(struct delivery *d, struct queue *queue, struct spool *spoo
 void delivery_configure(struct delivery *d, const struct delivery_config *cfg, const struct hooks *hooks);
 /* No more jobs are taken. Links that are in a transaction have @grace_us to finish it; the others give their jobs back now. */
 void delivery_stop(struct delivery *d, int64_t grace_us);
-void delivery_free(struct delivery **d); /* after the queue is closed */
+/* After the queue is closed: @closed comes when the last connection is. */
+void delivery_close(struct delivery *d, void (*closed)(void *arg), void *arg);
+void delivery_free(struct delivery **d); /* in or after `closed`; NULL is harmless */
 
 struct delivery_stats {
 	unsigned links, busy, idle;

@@ -30,6 +30,9 @@ struct delivery {
 	unsigned nlinks, busy;
 	struct scope notices; /* commits of notices under way */
 	bool stopping;
+	struct task closed_task;       /* set up by delivery_close() */
+	void (*on_closed)(void *arg);
+	void *on_closed_arg;
 };
 
 /* What a queue_dest's pool is. */
@@ -93,11 +96,17 @@ struct link {
 	int64_t taken_us, connected_us;
 };
 
+/* ---- delivery.c ---- */
+/* A link's memory goes. */
+void delivery_link_gone(struct delivery *d);
+
 /* ---- link.c ---- */
 void link_start(struct delivery *d, struct queue_dest *dest, const struct queue_work *work);
 /* An idle link takes the next job. False: there is none. */
 bool link_next_job(struct link *l);
 void link_close_idle(struct link *l);
+/* Its destination goes: it ends now. It must not have a job. */
+void link_abandon(struct link *l);
 void link_stop(struct link *l);
 void link_run(struct link *l);
 void link_run_soon(struct link *l);

@@ -56,6 +56,7 @@ static void maybe_gone(struct link *l)
 	d->nlinks--;
 	metric_add(d->metrics, METRIC_OUTBOUND_CONNECTIONS_OPEN, -1);
 	free(l);
+	delivery_link_gone(d);
 }
 
 static void on_scope_closed(struct scope *scope)
@@ -307,6 +308,13 @@ void link_close_idle(struct link *l)
 	l->step = LINK_TALKING;
 	smtp_client_quit(&l->client);
 	link_run_soon(l);
+}
+
+void link_abandon(struct link *l)
+{
+	if (l->stream && l->step == LINK_IDLE)
+		stream_write(l->stream, SPAN("QUIT\r\n")); /* goodbye is said; nobody waits for the answer */
+	link_end(l);
 }
 
 /* Shutting down: a job that has not reached a server goes back; a transaction may end. */

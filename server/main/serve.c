@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/log_writer.h"
@@ -328,20 +330,27 @@ static int open_control(struct server *s, struct errtext *e)
 	return fd < 0 ? fd : control_start(&s->control, &env, fd, e);
 }
 
+static int make_data_dir(const struct config *cfg, struct errtext *e)
+{
+	if (mkdir(cfg->data_dir.p, 0700) == 0 || errno == EEXIST)
+		return 0;
+	return errtext_set(e, err_from_errno(errno), "data_dir %s: %s", cfg->data_dir.p, strerror(errno));
+}
+
 static int prepare(struct server *s, struct errtext *e)
 {
-	char spool_dir[4200];
 
 	signal(SIGPIPE, SIG_IGN);
 	raise_descriptors();
-	snprintf(spool_dir, sizeof spool_dir, "%s", s->cfg->spool.dir);
 	int err = dns_global_init();
 	if (err == 0)
 		err = bind_all(s, e);
 	if (err == 0)
+		err = make_data_dir(s->cfg, e);
+	if (err == 0)
 		err = drop_privileges(s->cfg, e);
 	if (err == 0)
-		err = spool_lock(spool_dir, e);
+		err = spool_lock(s->cfg->spool.dir, e);
 	return err;
 }
 
@@ -388,6 +397,25 @@ static void log_started(struct server *s)
 	log_flush(&s->log);
 }
 
+static void free_server(struct server *s)
+{
+	for (unsigned w = 0; w < s->nworkers; w++)
+		free(s->fds[w]);
+	work_pool_free(&s->process.disk);
+	limit_memory_free(&s->process.limits);
+	clients_free(&s->process.clients);
+	ledger_free(&s->process.ledger);
+	logger_deinit(&s->log);
+	metric_shard_deinit(&s->metrics);
+	log_writer_close(&s->writer, 5000);
+	while (loop_run_once(s->loop, false)) { /* the closing of the signal watches */
+	}
+	loop_free(&s->loop);
+	dns_global_deinit();
+	config_unref(&s->cfg);
+	free(s);
+}
+
 static int failed(struct server *s, const struct errtext *e)
 {
 	struct log_rec r;
@@ -397,8 +425,13 @@ static int failed(struct server *s, const struct errtext *e)
 		log_end(&r);
 	}
 	log_flush(&s->log);
+	if (!s->worker[0]) {
+		free_server(s);
+		return 1;
+	}
+	/* Workers run, perhaps in the middle of a recovery: nothing was acknowledged yet, and what is on the disk is left as it is. */
 	log_writer_close(&s->writer, 1000);
-	return 1;
+	_exit(1);
 }
 
 static int serve(struct server *s)
@@ -432,25 +465,6 @@ static int serve(struct server *s)
 	return 0;
 }
 
-static void free_server(struct server *s)
-{
-	for (unsigned w = 0; w < s->nworkers; w++)
-		free(s->fds[w]);
-	work_pool_free(&s->process.disk);
-	limit_memory_free(&s->process.limits);
-	clients_free(&s->process.clients);
-	ledger_free(&s->process.ledger);
-	logger_deinit(&s->log);
-	metric_shard_deinit(&s->metrics);
-	log_writer_close(&s->writer, 5000);
-	while (loop_run_once(s->loop, false)) { /* the closing of the signal watches */
-	}
-	loop_free(&s->loop);
-	dns_global_deinit();
-	config_unref(&s->cfg);
-	free(s);
-}
-
 static int usage(void)
 {
 	fputs("usage: postern serve --config FILE\n", stderr);
@@ -472,7 +486,7 @@ int serve_main(int argc, char **argv)
 	config_problems_init(&problems, mem);
 	const int err = config_load(s->config_file, &problems, &s->cfg);
 	config_problems_write(&problems, &text);
-	fwrite(text.p, 1, text.n, stderr);
+	fputs(buf_cstr(&text), stderr);
 	buf_free(&text);
 	arena_free(&mem);
 	if (err < 0) {

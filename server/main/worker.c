@@ -92,13 +92,20 @@ static void on_spool_closed(void *arg)
 	policy_runtime_close(&w->policies, on_policies_closed, w);
 }
 
+static void on_delivery_closed(void *arg)
+{
+	struct worker *w = arg;
+
+	delivery_free(&w->view.delivery);
+	spool_close(w->view.spool, on_spool_closed, w);
+}
+
 static void on_queue_closed(void *arg)
 {
 	struct worker *w = arg;
 
 	queue_free(&w->view.queue);
-	delivery_free(&w->view.delivery);
-	spool_close(w->view.spool, on_spool_closed, w);
+	delivery_close(w->view.delivery, on_delivery_closed, w);
 }
 
 enum { DELIVERY_GRACE_US = 10000000 };

@@ -77,8 +77,11 @@ void queue_kick(struct queue *q)
 	task_schedule(q->loop, &q->task);
 }
 
-static void finished(struct queue *q)
+/* From the scope's end and not from an operation's: whoever hears of it may free the queue. */
+static void finished(struct scope *s)
 {
+	struct queue *q = container_of(s, struct queue, scope);
+
 	q->closed = true;
 	if (q->on_closed)
 		q->on_closed(q->on_closed_arg);
@@ -86,7 +89,7 @@ static void finished(struct queue *q)
 
 static void on_synced(struct op *op)
 {
-	finished(container_of(op, struct queue, sync)); /* an error is the spool's to report */
+	scope_close(&container_of(op, struct queue, sync)->scope); /* an error is the spool's to report */
 }
 
 /* Everything came back: what was written about it goes to the disk, and that is all. */
@@ -99,7 +102,7 @@ static void close_when_idle(struct queue *q)
 	q->syncing = true;
 	op_init(&q->sync, on_synced);
 	if (!q->spool || spool_sync_start(&q->sync, &q->scope, q->spool) < 0)
-		finished(q);
+		scope_close(&q->scope);
 }
 
 static void on_task(struct task *t)
@@ -146,7 +149,7 @@ struct queue *queue_new(const struct queue_config *cfg, struct loop *loop, struc
 	task_init(&q->task, on_task);
 	queue_wake_init(q);
 	queue_retry_init(q);
-	scope_init(&q->scope, loop, NULL);
+	scope_init(&q->scope, loop, finished);
 	op_init(&q->sync, on_synced);
 	q->arena = arena_new(QUEUE_ENV_ARENA_MAX);
 	buf_init(&q->note, QUEUE_NOTE_MAX);
