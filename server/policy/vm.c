@@ -20,7 +20,7 @@ static int pl_is_loading(lua_State *L)
 	return 1;
 }
 
-/* compile(kind, name, environment) -> function */
+/* compile(kind, name, environment) -> function, file */
 static int pl_compile(lua_State *L)
 {
 	struct policy_bundle *bundle = vm_of(L)->bundle;
@@ -41,7 +41,8 @@ static int pl_compile(lua_State *L)
 		return lua_error(L);
 	lua_pushvalue(L, 3);
 	(void)lua_setfenv(L, -2);
-	return 1;
+	lua_pushstring(L, t->file);
+	return 2;
 }
 
 static int pl_open_core(lua_State *L)

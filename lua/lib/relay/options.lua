@@ -9,7 +9,7 @@
 -- min, max  number, integer, duration, and the length of strings and lists
 -- doc       what it is for; `postern check` and the reference show it
 --
--- A duration becomes a number of seconds, names become lower case, networks lose their host bits: a policy gets what it can compare.
+-- A duration becomes a number of seconds, names become lower case: a policy gets what it can compare.
 -- For a list a text may be given too, one entry a line, with comments after "#": a file of domains is one.
 
 local core = require "relay.core"
@@ -122,26 +122,29 @@ local function value_of(v, decl)
   return parsed
 end
 
--- Raises when a declaration is none. `level` is that of the policy.
-function M.check(declared, level)
-  level = level + 1
-  if type(declared) ~= "table" then error("options must be a table of declarations", level) end
+local function check_one(name, decl)
+  if type(name) ~= "string" or type(decl) ~= "table" then return "options must be a table of declarations" end
+  for key in pairs(decl) do
+    if not FIELDS[key] then return ("option '%s': a declaration has no field '%s'"):format(name, tostring(key)) end
+  end
+  if type(decl.type) ~= "string" or not (parse[decl.type] or element_of(decl.type)) then
+    return ("option '%s': unknown type '%s'"):format(name, tostring(decl.type))
+  end
+  if type(decl.doc) ~= "string" then return ("option '%s' has no doc"):format(name) end
+  if (decl.type == "enum" or decl.type == "list<enum>") and type(decl.values) ~= "table" then
+    return ("option '%s': an enum needs values"):format(name)
+  end
+  if decl.default ~= nil then
+    local _, err = value_of(decl.default, decl)
+    if err then return ("option '%s': its default %s"):format(name, err) end
+  end
+end
+
+-- What is wrong with a table of declarations; nil if it is one.
+function M.check(declared)
   for name, decl in pairs(declared) do
-    if type(name) ~= "string" or type(decl) ~= "table" then error("options must be a table of declarations", level) end
-    for key in pairs(decl) do
-      if not FIELDS[key] then error(("option '%s': a declaration has no field '%s'"):format(name, tostring(key)), level) end
-    end
-    if type(decl.type) ~= "string" or not (parse[decl.type] or element_of(decl.type)) then
-      error(("option '%s': unknown type '%s'"):format(name, tostring(decl.type)), level)
-    end
-    if type(decl.doc) ~= "string" then error(("option '%s' has no doc"):format(name), level) end
-    if (decl.type == "enum" or decl.type == "list<enum>") and type(decl.values) ~= "table" then
-      error(("option '%s': an enum needs values"):format(name), level)
-    end
-    if decl.default ~= nil then
-      local _, err = value_of(decl.default, decl)
-      if err then error(("option '%s': its default %s"):format(name, err), level) end
-    end
+    local problem = check_one(name, decl)
+    if problem then return problem end
   end
 end
 

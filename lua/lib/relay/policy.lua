@@ -16,23 +16,29 @@ local known = {}
 for _, hook in ipairs(schema.hooks) do known[hook.name] = hook.since end
 for _, observer in ipairs(schema.observers) do known[observer.name] = observer.since end
 
+local loading -- the file whose chunk runs
+
+-- "return relay.policy { ... }" is a tail call: by now nobody knows its line.
+local function refuse(...)
+  error(("%s: relay.policy: %s"):format(loading or "?", (...):format(select(2, ...))), 0)
+end
+
 -- What a policy file returns.
 function M.policy(def)
-  if type(def) ~= "table" then error("relay.policy wants a table", 2) end
+  if type(def) ~= "table" then refuse("it wants a table") end
   for key, value in pairs(def) do
     local wanted = FIELDS[key]
-    if not wanted then error(("relay.policy has no field '%s'"):format(tostring(key)), 2) end
-    if type(value) ~= wanted then error(("relay.policy: '%s' must be a %s"):format(key, wanted), 2) end
+    if not wanted then refuse("it has no field '%s'", tostring(key)) end
+    if type(value) ~= wanted then refuse("'%s' must be a %s", key, wanted) end
   end
-  if not def.name or not def.name:match("^[a-z0-9_-]+$") then
-    error("relay.policy: 'name' is made of a-z, 0-9, _ and -", 2)
-  end
-  if not def.api then error("relay.policy: 'api' is missing; this is version " .. API, 2) end
+  if not def.name or not def.name:match("^[a-z0-9_-]+$") then refuse("'name' is made of a-z, 0-9, _ and -") end
+  if not def.api then refuse("'api' is missing; this is version %d", API) end
   if def.api ~= math.floor(def.api) or def.api < 1 or def.api > API then
-    error(("relay.policy: api %s; this server has version %d"):format(def.api, API), 2)
+    refuse("api %s; this server has version %d", tostring(def.api), API)
   end
-  if not def.setup then error("relay.policy: 'setup' is missing: function(opt) return { <hook> = function ... } end", 2) end
-  options.check(def.options or {}, 2)
+  if not def.setup then refuse("'setup' is missing: function(opt) return { <hook> = function ... } end") end
+  local problem = options.check(def.options or {})
+  if problem then refuse("%s", problem) end
   is_policy[def] = true
   return def
 end
@@ -70,9 +76,12 @@ end
 
 local function definition(name)
   if not definitions[name] then
-    local chunk = core.compile("policy", name, environment())
+    local chunk, file = core.compile("policy", name, environment())
+    loading = file
     local def = chunk(name)
-    if type(def) ~= "table" or not is_policy[def] then error("a policy file ends with: return relay.policy { ... }", 0) end
+    if type(def) ~= "table" or not is_policy[def] then
+      error(file .. ": a policy file ends with: return relay.policy { ... }", 0)
+    end
     definitions[name] = def
   end
   return definitions[name]
