@@ -408,6 +408,7 @@ static void free_server(struct server *s)
 	logger_deinit(&s->log);
 	metric_shard_deinit(&s->metrics);
 	log_writer_close(&s->writer, 5000);
+	loop_set_resident(s->loop, false);
 	while (loop_run_once(s->loop, false)) { /* the closing of the signal watches */
 	}
 	loop_free(&s->loop);

@@ -453,6 +453,7 @@ int sink_main(int argc, char **argv)
 		return 1;
 	}
 	const int status = run(&sink, &o);
+	loop_set_resident(sink.loop, false);
 	while (loop_run_once(sink.loop, false)) { /* what is closing */
 	}
 	loop_free(&sink.loop);
