@@ -28,7 +28,7 @@
 
 local log_levels = require "schema.log_events".levels
 
--- server/smtp/smtp_syntax.h and smtp_ehlo.h have the meaning of these; tests/unit/main/test_config_values.c holds them equal.
+-- server/smtp/smtp_syntax.h and smtp_ehlo.h have the meaning of these; tests/unit/main/test_config.c holds them equal.
 local lax = { "space", "brackets", "trailing-dot", "underscore", "unqualified", "dots", "long", "literal", "helo", "argument" }
 local offered = { "PIPELINING", "SIZE", "8BITMIME", "SMTPUTF8", "CHUNKING", "BINARYMIME", "ENHANCEDSTATUSCODES",
   "DSN", "DELIVERBY",

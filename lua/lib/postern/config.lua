@@ -173,8 +173,8 @@ end
 local function networks_of(host, value)
   local list = {}
   for _, item in ipairs(type(value) == "table" and value or { value }) do
-    for line in (tostring(item) .. "\n"):gmatch("%s*([^\n#]-)%s*[#\n]") do
-      list[#list + 1] = host.check("cidr", line)
+    for line in tostring(item):gmatch("[^\n]+") do
+      list[#list + 1] = host.check("cidr", (line:gsub("#.*", ""):match("^%s*(.-)%s*$")))
     end
   end
   return list

@@ -87,8 +87,10 @@ end
 
 local domain = checked("domain", "domain name")
 function T.domain(c, option, value, place)
-  -- ".example.org" is one for policies: all names below it.
-  if type(value) == "string" and value:sub(1, 1) == "." then return fail(c, place, option, "%s is no domain name", name_of(value)) end
+  -- ".example.org" is one where policies ask: all names below it.
+  if type(value) == "string" and value:sub(1, 1) == "." then
+    return fail(c, place, option, "%s is no domain name", name_of(value))
+  end
   return domain(c, option, value, place)
 end
 T.rate = checked("rate", "rate such as \"60/hour\"")
