@@ -248,6 +248,8 @@ static int pl_index(lua_State *L)
 		box_push_span(L, enhanced_of(v));
 	else if (strcmp(key, "route") == 0 && v->route_n)
 		box_push_span(L, route_of(v));
+	else if (strcmp(key, "now") == 0)
+		lua_pushboolean(L, v->now);
 	else if (strcmp(key, "code") == 0 && v->code)
 		lua_pushinteger(L, v->code);
 	else

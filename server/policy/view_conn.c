@@ -81,11 +81,37 @@ static int get_vars(lua_State *L, struct view_ud *u)
 struct reverse_wait {
 	struct policy_wait wait;
 	struct reverse reverse;
+	const struct view_conn *conn; /* of conn.reverse: while the coroutine is there, so is the connection */
 };
 
-static int push_reverse(struct policy_wait *w, lua_State *L)
+static void push_known_reverse(lua_State *L, const struct view_conn *c)
 {
-	push_reverse_result(L, &container_of(w, struct reverse_wait, wait)->reverse);
+	static const char *const status[] = { [VIEW_REVERSE_PENDING] = "temperror",   [VIEW_REVERSE_PASS] = "pass",
+		                              [VIEW_REVERSE_NO_PTR] = "no_ptr",       [VIEW_REVERSE_MISMATCH] = "mismatch",
+		                              [VIEW_REVERSE_TEMPERROR] = "temperror", [VIEW_REVERSE_OFF] = "off" };
+
+	lua_createtable(L, 0, 4);
+	push_field(L, "status", span_of(status[c->reverse]));
+	push_field(L, "name", c->reverse_name);
+	lua_pushboolean(L, 0);
+	lua_setfield(L, -2, "stale");
+	lua_newtable(L);
+	if (c->reverse == VIEW_REVERSE_PASS) {
+		box_push_span(L, c->reverse_name);
+		lua_rawseti(L, -2, 1);
+	}
+	lua_setfield(L, -2, "names");
+}
+
+static int push_reverse(struct policy_wait *wait, lua_State *L)
+{
+	const struct reverse_wait *w = container_of(wait, struct reverse_wait, wait);
+
+	/* The session may know more than can be learned now. */
+	if (w->reverse.verdict == REVERSE_TEMPERROR && w->conn && w->conn->reverse != VIEW_REVERSE_PENDING)
+		push_known_reverse(L, w->conn);
+	else
+		push_reverse_result(L, &w->reverse);
 	return 1;
 }
 
@@ -102,17 +128,21 @@ static void on_reverse(struct op *op)
 	wait_done(&container_of(op, struct reverse_wait, reverse.op)->wait);
 }
 
-int wait_for_reverse(lua_State *L, const char *function, const struct ip_addr *addr)
+static int wait_for(lua_State *L, const char *function, const struct ip_addr *addr, const struct view_conn *conn)
 {
 	struct policy_vm *vm = wait_check(L, function);
 
 	if (!vm->rt->env.dns) {
-		push_reverse_temperror(L);
+		if (conn)
+			push_known_reverse(L, conn);
+		else
+			push_reverse_temperror(L);
 		return 1;
 	}
 	struct reverse_wait *w = mem_alloc(sizeof *w);
 	w->wait.push = push_reverse;
 	w->wait.release = release_reverse;
+	w->conn = conn;
 	reverse_init(&w->reverse, on_reverse);
 	if (reverse_start(&w->reverse, vm->rt->env.dns, &vm->scope, addr, wait_left_us(L) / 10 * 9) < 0) {
 		release_reverse(&w->wait);
@@ -122,31 +152,20 @@ int wait_for_reverse(lua_State *L, const char *function, const struct ip_addr *a
 	return wait_begin(L, &w->wait, &w->reverse.op);
 }
 
+int wait_for_reverse(lua_State *L, const char *function, const struct ip_addr *addr)
+{
+	return wait_for(L, function, addr, NULL);
+}
+
 /* The session knows the verdict and one name. Whoever wants all names asks again: the answer is in the resolver's cache. */
 static int get_reverse(lua_State *L, struct view_ud *u)
 {
 	const struct view_conn *c = conn_of(u);
-	static const char *const status[] = { [VIEW_REVERSE_NO_PTR] = "no_ptr", [VIEW_REVERSE_MISMATCH] = "mismatch",
-		                              [VIEW_REVERSE_TEMPERROR] = "temperror", [VIEW_REVERSE_OFF] = "off" };
+	const bool more = c->reverse == VIEW_REVERSE_PENDING || c->reverse == VIEW_REVERSE_PASS;
 
-	if (c->reverse == VIEW_REVERSE_PENDING || c->reverse == VIEW_REVERSE_PASS) {
-		const struct policy_run *run = vm_of(L)->running;
-		if (run->call)
-			return wait_for_reverse(L, "conn.reverse", &c->client.addr);
-		if (c->reverse == VIEW_REVERSE_PENDING) {
-			push_reverse_temperror(L);
-			return 1;
-		}
-	}
-	lua_createtable(L, 0, 3);
-	push_field(L, "status", span_of(c->reverse == VIEW_REVERSE_PASS ? "pass" : status[c->reverse]));
-	push_field(L, "name", c->reverse_name);
-	lua_newtable(L);
-	if (c->reverse == VIEW_REVERSE_PASS) {
-		box_push_span(L, c->reverse_name);
-		lua_rawseti(L, -2, 1);
-	}
-	lua_setfield(L, -2, "names");
+	if (more && vm_of(L)->running->call)
+		return wait_for(L, "conn.reverse", &c->client.addr, c);
+	push_known_reverse(L, c);
 	return 1;
 }
 

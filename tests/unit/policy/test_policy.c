@@ -7,7 +7,7 @@ static void a_refusal_has_all_its_parts(void)
 
 	rig_open(&r, "function on.helo(conn, name)\n"
 	             "  if relay.text.find_any(name, '&') then\n"
-	             "    return relay.reject { code = 501, enhanced = '5.5.2', rule = 'helo-characters', text = ('HELO name %q\\r\\nbad'):format(name) }\n"
+	             "    return relay.reject { code = 501, now = true, enhanced = '5.5.2', rule = 'helo-characters', text = ('HELO name %q\\r\\nbad'):format(name) }\n"
 	             "  end\nend");
 	CHECK(policy_hook_ops.wants(r.rt, policy_hook_ops.list(r.rt, SPAN("relay")), HOOK_HELO));
 	CHECK(!policy_hook_ops.wants(r.rt, policy_hook_ops.list(r.rt, SPAN("relay")), HOOK_MAIL));
@@ -15,6 +15,7 @@ static void a_refusal_has_all_its_parts(void)
 	const struct verdict *v = rig_ask(&r, HOOK_HELO);
 	CHECK_INT(VERDICT_REJECT, v->kind);
 	CHECK(!v->broken);
+	CHECK(v->now);
 	CHECK_INT(501, v->code);
 	CHECK_SPAN("5.5.2", v->enhanced);
 	CHECK_SPAN("helo-characters", v->rule);
