@@ -453,9 +453,10 @@ static int serve(struct server *s)
 	log_started(s);
 	loop_run(s->loop);
 	control_stop(&s->control);
-	watchdog_stop(&s->watchdog);
+	watchdog_stop(s->watchdog);
 	for (unsigned i = 0; i < s->nworkers; i++)
 		worker_join(&s->worker[i]);
+	watchdog_free(&s->watchdog);
 	for (unsigned i = 0; i < ARRAY_LEN(caught); i++)
 		signal_watch_free(&s->signals[i]);
 	struct log_rec r;

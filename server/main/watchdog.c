@@ -105,14 +105,19 @@ struct watchdog *watchdog_start(struct worker *const *workers, unsigned n, const
 	return w;
 }
 
-void watchdog_stop(struct watchdog **w)
+void watchdog_stop(struct watchdog *w)
+{
+	atomic_store(&w->stop, true);
+	thread_join(&w->thread);
+}
+
+void watchdog_free(struct watchdog **w)
 {
 	if (!*w)
 		return;
-	atomic_store(&(*w)->stop, true);
-	thread_join(&(*w)->thread);
 	logger_deinit(&(*w)->log);
-	/* A beat may still be in the mailbox of a loop that is ending: its memory stays until the process has gone. */
+	free((*w)->beat);
+	free(*w);
 	*w = NULL;
 }
 

@@ -16,6 +16,9 @@
 
 struct watchdog;
 struct watchdog *watchdog_start(struct worker *const *workers, unsigned n, const struct process *process);
-void watchdog_stop(struct watchdog **w);
+/* Looks no more; the beats under way are still opened by the loops. */
+void watchdog_stop(struct watchdog *w);
+/* When the workers have ended, and with them their mailboxes. */
+void watchdog_free(struct watchdog **w);
 /* 0, or -ERR_TIMEOUT: a loop has not turned for some seconds. Any thread. */
 int watchdog_check(struct watchdog *w, struct errtext *e);
