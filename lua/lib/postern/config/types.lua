@@ -271,16 +271,17 @@ end
 -- Lists in the list are taken apart: { campus, use "extra" {} }.
 function T.uses(c, option, value, place)
   local flat, depth = {}, 0
-  local function add(item)
+  local function add(_, _, item, where)
     if type(item) == "table" and not getmetatable(item) and depth < 8 then
       depth = depth + 1
-      local nested = check_list(c, option, item, place, function(_, _, inner) add(inner) return true end)
+      check_list(c, option, item, where, add)
       depth = depth - 1
-      return nested
+    else
+      flat[#flat + 1] = one_use(c, option, item, where)
     end
-    flat[#flat + 1] = one_use(c, option, item, place)
+    return true
   end
-  add(value)
+  add(c, option, value, place)
   return flat
 end
 
