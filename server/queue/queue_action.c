@@ -38,7 +38,9 @@ struct queue_walk {
 	struct walk_slot slot[RING];
 	unsigned first, used;     /* of the ring */
 	unsigned treated;         /* in this slice */
-	bool at_end, changed;
+	bool at_end;              /* no more entries */
+	bool full;                /* as many were treated as were asked for */
+	bool changed;
 	int why_ended;            /* < 0: cancelled */
 	bool syncing;
 	struct op sync;
@@ -128,7 +130,7 @@ static void treat(struct queue_walk *w, struct queue_entry *e, const struct enve
 	if (queue_order_carry_out(w->q, a, e))
 		w->changed = true;
 	if (a->max > 0 && a->messages - a->skip >= a->max)
-		w->at_end = true;
+		w->full = w->at_end = true;
 }
 
 static void treat_image(struct queue_walk *w, struct queue_entry *e, struct spool_image *img)
@@ -151,9 +153,9 @@ static void drain(struct queue_walk *w)
 		struct walk_slot *s = &w->slot[w->first];
 		struct queue_entry *e = queue_find(w->q, s->id);
 
-		if (e && s->image && !w->at_end)
+		if (e && s->image && !w->full)
 			treat_image(w, e, s->image);
-		else if (e && !s->image && !w->at_end)
+		else if (e && !w->full)
 			w->a->unreadable++;
 		spool_image_unref(&s->image);
 		w->first = (w->first + 1) % RING;

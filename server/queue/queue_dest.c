@@ -421,6 +421,7 @@ void queue_put_back(struct queue *q, struct queue_job *job)
 
 	require(job->state == QUEUE_STATE_OUT);
 	ledger_refund(d->member, loop_now_us(q->loop));
+	d->rate_at_us = 0;
 	queue_job_leave(q, job);
 	queue_job_enter(q, job, QUEUE_STATE_READY);
 	/* In front of its list, as old as it was. */

@@ -263,6 +263,40 @@ struct queue_job *queue_job_extract(struct queue *q, struct queue_job *job, uint
 	return twin;
 }
 
+static int by_index(const void *a, const void *b)
+{
+	const struct queue_rcpt *ra = a, *rb = b;
+
+	return ra->index < rb->index ? -1 : ra->index > rb->index;
+}
+
+static void job_absorb(struct queue *q, struct queue_job *into, struct queue_job *from)
+{
+	const struct queue_rcpt *r = queue_job_rcpts(from);
+
+	for (uint32_t i = 0; i < from->nrcpt; i++)
+		job_add(q, into, &r[i]);
+	qsort(queue_job_rcpts(into), into->nrcpt, sizeof *r, by_index);
+	many_free(q, from);
+	job_emptied(q, from);
+}
+
+void queue_entry_merge(struct queue *q, struct queue_entry *e)
+{
+	queue_for_each_job_safe (job, e) {
+		struct queue_job *into = job->dest->building;
+
+		if (into && into->entry == e && into->state == job->state && into->when == job->when &&
+		    into->attempts == job->attempts && into->notices == job->notices && into->end_kind == job->end_kind &&
+		    into->end_cause == job->end_cause && into->nrcpt + job->nrcpt <= q->cfg.rcpts_per_job_max)
+			job_absorb(q, into, job);
+		else
+			job->dest->building = job;
+	}
+	queue_for_each_job (job, e)
+		job->dest->building = NULL;
+}
+
 void queue_job_move(struct queue *q, struct queue_job *job, struct queue_dest_priv *d)
 {
 	job->dest->njobs--;

@@ -242,6 +242,8 @@ struct queue_job *queue_job_extract(struct queue *q, struct queue_job *job, uint
 /* Marks those of @job that are among @index (ascending) with pick 1, others with 0. Returns how many. */
 uint32_t queue_job_pick(struct queue_job *job, const uint32_t *index, uint32_t n);
 void queue_job_move(struct queue *q, struct queue_job *job, struct queue_dest_priv *d); /* between leave and enter */
+/* Notes tell recipients with different replies apart; those that stand at the same point go together again. Before they enter. */
+void queue_entry_merge(struct queue *q, struct queue_entry *e);
 void queue_rcpt_reason(struct queue *q, struct queue_rcpt *r, const struct queue_outcome *o, size_t text_max);
 uint64_t queue_memory(const struct queue *q);
 

@@ -110,9 +110,13 @@ void queue_start(struct queue *q, struct spool *spool)
 
 	require(!q->spool);
 	q->spool = spool;
-	list_for_each (link, &q->entries)
-		queue_for_each_job (job, list_entry(link, struct queue_entry, all))
+	list_for_each (link, &q->entries) {
+		struct queue_entry *e = list_entry(link, struct queue_entry, all);
+
+		queue_entry_merge(q, e);
+		queue_for_each_job (job, e)
 			s.overdue += is_overdue(job, s.now_s);
+	}
 	s.seconds = s.overdue / PER_SECOND < SPREAD_MAX_S ? s.overdue / PER_SECOND + 1 : SPREAD_MAX_S;
 	list_for_each_safe (link, &q->entries) {
 		struct queue_entry *e = list_entry(link, struct queue_entry, all);

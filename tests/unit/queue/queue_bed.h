@@ -349,8 +349,10 @@ static void bed_start(struct bed *b)
 
 static void bed_run(struct bed *b)
 {
-	for (int i = 0; i < 20; i++)
+	for (int i = 0; i < 20; i++) {
+		loop_clock_advance(b->loop, 10); /* what is to come "next turn" comes */
 		loop_run_once(b->loop, false);
+	}
 }
 
 static void bed_pass(struct bed *b, int64_t us)
