@@ -144,9 +144,9 @@ scopes.spool = {
 scopes.limits = {
   doc = "`limits = { ... }`",
   options = {
-    { "instructions", "integer", "of Lua, of one policy in one hook", default = 1000000, min = 10000, max = 1000000000 },
-    { "compute", "duration", "processor time, likewise", default = "100ms", min = "1ms", max = "10s" },
-    { "wait", "duration", "waiting for answers, likewise", default = "20s", min = "10ms", max = "5m" },
+    { "instructions", "integer", "of Lua, of one policy in one hook", default = 2000000, min = 10000, max = 1000000000 },
+    { "compute", "duration", "processor time, likewise", default = "50ms", min = "1ms", max = "10s" },
+    { "wait", "duration", "waiting for answers, likewise", default = "5s", min = "10ms", max = "5m" },
     { "memory", "size", "of a worker's policies", default = "64MiB", min = "4MiB", max = "2GiB" },
     { "setup_instructions", "integer", "of loading a policy and its setup()", default = 50000000, min = 100000,
       max = 10000000000 },

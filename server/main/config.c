@@ -113,7 +113,8 @@ void config_unref(struct config **cfg)
 }
 
 /* Takes @bundle over. */
-static int config_build(struct policy_bundle *bundle, const char *file, struct config_problems *problems, struct config **cfg_r)
+static int config_build(struct policy_bundle *bundle, const char *file, struct config_problems *problems,
+			struct config **cfg_r)
 {
 	const size_t errors = problems->errors;
 	struct config *cfg = mem_alloc(sizeof *cfg);
@@ -145,7 +146,8 @@ int config_load(const char *file, struct config_problems *problems, struct confi
 	return r < 0 ? r : config_build(bundle, file, problems, cfg_r);
 }
 
-int config_load_text(struct span text, const char *file, struct config_problems *problems, struct config **cfg_r)
+int config_load_text(struct span text, const char *file, struct config_problems *problems,
+		     struct config **cfg_r)
 {
 	struct policy_bundle *bundle = NULL;
 	const int r = policy_bundle_load_text(text, file, problems, &bundle);

@@ -38,45 +38,46 @@ enum { CONFIG_WORKERS_MAX = 256, CONFIG_LISTENERS_MAX = 64, CONFIG_BINDS_MAX = 6
 struct config_listener {
 	struct session_listener session; /* its name finds the policies: hook_ops.list() */
 	const struct ip_endpoint *bind;
-	uint32_t nbind;                  /* >= 1 */
+	uint32_t nbind; /* >= 1 */
 };
 
 struct config {
-	struct span file;                /* as it was asked for */
+	struct span file; /* as it was asked for */
 	struct span hostname;
-	struct span data_dir, control;   /* paths; NUL-terminated */
-	struct span user, group;         /* to become after the sockets are bound; empty: stay */
+	struct span data_dir, control; /* paths; NUL-terminated */
+	struct span user, group;       /* to become after the sockets are bound; empty: stay */
 	unsigned workers;
 
 	struct config_listener *listeners;
-	uint32_t nlisteners;             /* >= 1 */
+	uint32_t nlisteners; /* >= 1 */
 	struct session_profile *profiles;
 	uint32_t nprofiles;
 	struct route_table routes;
 
 	enum log_format log_format;
 	enum log_level log_level;
-	bool log_subject;                /* Subject of messages goes into the log */
+	bool log_subject; /* Subject of messages goes into the log */
 
 	struct dns_config dns;
-	struct spool_config spool;       /* a worker sets its number */
+	struct spool_config spool; /* a worker sets its number */
 	struct queue_config queue;
 	struct delivery_config delivery; /* a worker sets `policies` */
 	struct policy_limits limits;
 
-	struct policy_bundle *bundle;    /* its value tree: policy_bundle_config() */
+	struct policy_bundle *bundle; /* its value tree: policy_bundle_config() */
 
 	/* internal */
 	_Atomic unsigned refs_;
 	struct arena *mem_;
-	struct list sets_;               /* of networks */
+	struct list sets_; /* of networks */
 };
 
 /* Problems are added to @problems, also when it succeeds (warnings). Returns 0, or -ERR_INVAL, -ERR_IO, -ERR_NOTFOUND, -ERR_TOOBIG
  * with at least one problem that is not a warning; *cfg_r is untouched then. */
 int config_load(const char *file, struct config_problems *problems, struct config **cfg_r);
 /* The same for a text, as if it stood in @file. */
-int config_load_text(struct span text, const char *file, struct config_problems *problems, struct config **cfg_r);
+int config_load_text(struct span text, const char *file, struct config_problems *problems,
+		     struct config **cfg_r);
 
 struct config *config_ref(struct config *cfg);
 void config_unref(struct config **cfg); /* accepts NULL */
@@ -86,7 +87,8 @@ const struct config_listener *config_listener_by_name(const struct config *cfg, 
 
 /* What @next changes that a running server cannot: a problem for each (sockets, directories, workers, ...). Returns how many; with
  * any, the reload is refused and @now stays in force as a whole. */
-size_t config_reload_check(const struct config *now, const struct config *next, struct config_problems *problems);
+size_t config_reload_check(const struct config *now, const struct config *next,
+			   struct config_problems *problems);
 
 /* `postern check`: loads @file and writes every problem as "file:line: text", or as one JSON object, and a last line that sums up.
  * Returns the exit status: 0, or 1 if there is a problem that is not a warning. */

@@ -12,7 +12,8 @@ void config_problems_write(const struct config_problems *problems, struct buf *o
 			buf_addf(out, "%.*s:", SPAN_ARG(p->file));
 		if (p->file.n && p->line)
 			buf_addf(out, "%u:", p->line);
-		buf_addf(out, "%s%s%.*s\n", p->file.n ? " " : "", p->warning ? "warning: " : "", SPAN_ARG(p->text));
+		buf_addf(out, "%s%s%.*s\n", p->file.n ? " " : "", p->warning ? "warning: " : "",
+			 SPAN_ARG(p->text));
 	}
 	if (problems->dropped)
 		buf_addf(out, "... and %zu more\n", problems->dropped);
@@ -43,7 +44,8 @@ static void write_json(const char *file, const struct config_problems *problems,
 
 static void write_text(const char *file, const struct config_problems *problems, bool good, struct buf *out)
 {
-	const size_t warnings = problems->n - (problems->errors < problems->n ? problems->errors : problems->n);
+	const size_t warnings =
+		problems->n - (problems->errors < problems->n ? problems->errors : problems->n);
 
 	config_problems_write(problems, out);
 	buf_addf(out, "%s: ", file);

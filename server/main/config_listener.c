@@ -6,8 +6,9 @@
 enum { SECOND_US = 1000000 };
 
 /* What a listener offers unless it hides it. ETRN comes with etrn_from. EXPN, VRFY, VERB and XCLIENT are never offered. */
-static const uint32_t EXT_OFFERED = SMTP_EXT_PIPELINING | SMTP_EXT_SIZE | SMTP_EXT_8BITMIME | SMTP_EXT_SMTPUTF8 | SMTP_EXT_CHUNKING |
-				    SMTP_EXT_BINARYMIME | SMTP_EXT_ENHANCEDSTATUSCODES | SMTP_EXT_DSN | SMTP_EXT_DELIVERBY |
+static const uint32_t EXT_OFFERED = SMTP_EXT_PIPELINING | SMTP_EXT_SIZE | SMTP_EXT_8BITMIME |
+				    SMTP_EXT_SMTPUTF8 | SMTP_EXT_CHUNKING | SMTP_EXT_BINARYMIME |
+				    SMTP_EXT_ENHANCEDSTATUSCODES | SMTP_EXT_DSN | SMTP_EXT_DELIVERBY |
 				    SMTP_EXT_HELP;
 
 static unsigned lax_bits(struct config_build *b, const struct config_value *list)
@@ -23,7 +24,8 @@ static unsigned lax_bits(struct config_build *b, const struct config_value *list
 		SMTP_LAX_MAP(X)
 #undef X
 		if (!bit)
-			config_complain(b, list, "lax: \"%.*s\" is nothing that can be forgiven", SPAN_ARG(word));
+			config_complain(b, list, "lax: \"%.*s\" is nothing that can be forgiven",
+					SPAN_ARG(word));
 		bits |= bit;
 	}
 	return bits;
@@ -84,10 +86,11 @@ static void check_open_relay(struct config_build *b, struct span listener, const
 				ip_set_add(all, &net);
 		}
 		if (ip_set_is_everything(all)) {
-			config_complain(b, config_at(relays, i),
-					"listener \"%.*s\": relays for the whole Internet without authentication, an open relay; name your "
-					"own networks, or write relay_for_everyone = \"acknowledged\"",
-					SPAN_ARG(listener));
+			config_complain(
+				b, config_at(relays, i),
+				"listener \"%.*s\": relays for the whole Internet without authentication, an open relay; name your "
+				"own networks, or write relay_for_everyone = \"acknowledged\"",
+				SPAN_ARG(listener));
 			break;
 		}
 	}
@@ -113,7 +116,8 @@ static struct session_listener session_of(struct config_build *b, const struct c
 		.hops_max = config_u32(v, "hops_max"),
 		.own_hops_max = config_u32(v, "own_hops_max"),
 		.deliverby_min_s = (uint32_t)(config_us(v, "deliver_by_min") / SECOND_US),
-		.clients = { .per_client_max = config_u32(clients, "per_client"), .total_max = config_u32(clients, "total") },
+		.clients = { .per_client_max = config_u32(clients, "per_client"),
+			     .total_max = config_u32(clients, "total") },
 		.greet_delay_us = config_us(v, "greet_delay"),
 		.command_timeout_us = config_us(timeouts, "command"),
 		.data_timeout_us = config_us(timeouts, "data"),
@@ -128,7 +132,8 @@ static struct session_listener session_of(struct config_build *b, const struct c
 		.nprofiles = b->cfg->nprofiles,
 		.profile = find_profile(b->cfg, config_span(v, "profile")),
 	};
-	s.ext = (EXT_OFFERED | (s.etrn_from ? SMTP_EXT_ETRN : 0u)) & ~config_extensions(b, config_get(v, "hide"));
+	s.ext = (EXT_OFFERED | (s.etrn_from ? SMTP_EXT_ETRN : 0u)) &
+		~config_extensions(b, config_get(v, "hide"));
 	return s;
 }
 
@@ -149,5 +154,6 @@ void config_build_listeners(struct config_build *b)
 		binds += cfg->listeners[i].nbind;
 	}
 	if (cfg->nlisteners > CONFIG_LISTENERS_MAX || binds > CONFIG_BINDS_MAX)
-		config_complain(b, list, "more than %d listeners or %d addresses", CONFIG_LISTENERS_MAX, CONFIG_BINDS_MAX);
+		config_complain(b, list, "more than %d listeners or %d addresses", CONFIG_LISTENERS_MAX,
+				CONFIG_BINDS_MAX);
 }

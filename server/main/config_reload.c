@@ -51,7 +51,8 @@ static const struct config_value *listener_value(const struct config_value *root
 
 static const char RESTART[] = "a running server cannot change that; restart it";
 
-static size_t check_options(const struct config_value *was, const struct config_value *is, struct config_problems *problems)
+static size_t check_options(const struct config_value *was, const struct config_value *is,
+			    struct config_problems *problems)
 {
 	const struct config_value *options = config_get(is, "restart");
 	size_t n = 0;
@@ -67,7 +68,8 @@ static size_t check_options(const struct config_value *was, const struct config_
 	return n;
 }
 
-static size_t check_listeners(const struct config_value *was, const struct config_value *is, struct config_problems *problems)
+static size_t check_listeners(const struct config_value *was, const struct config_value *is,
+			      struct config_problems *problems)
 {
 	const struct config_value *old = config_get(was, "listeners"), *new = config_get(is, "listeners");
 	size_t n = 0;
@@ -78,23 +80,26 @@ static size_t check_listeners(const struct config_value *was, const struct confi
 		const struct config_value *before = listener_value(was, name);
 		if (before && value_eq(config_get(before, "bind"), config_get(v, "bind")))
 			continue;
-		config_problem_add(problems, false, v->file, v->line, "listener \"%.*s\"%s: %s", SPAN_ARG(name), before ? ": bind" : " is new",
-				   RESTART);
+		config_problem_add(problems, false, v->file, v->line, "listener \"%.*s\"%s: %s",
+				   SPAN_ARG(name), before ? ": bind" : " is new", RESTART);
 		n++;
 	}
 	for (size_t i = 0; i < config_count(old); i++) {
 		const struct span name = config_span(config_at(old, i), "name");
 		if (listener_value(is, name))
 			continue;
-		config_problem_add(problems, false, is->file, 0, "listener \"%.*s\" is gone: %s", SPAN_ARG(name), RESTART);
+		config_problem_add(problems, false, is->file, 0, "listener \"%.*s\" is gone: %s",
+				   SPAN_ARG(name), RESTART);
 		n++;
 	}
 	return n;
 }
 
-size_t config_reload_check(const struct config *now, const struct config *next, struct config_problems *problems)
+size_t config_reload_check(const struct config *now, const struct config *next,
+			   struct config_problems *problems)
 {
-	const struct config_value *was = policy_bundle_config(now->bundle), *is = policy_bundle_config(next->bundle);
+	const struct config_value *was = policy_bundle_config(now->bundle),
+				  *is = policy_bundle_config(next->bundle);
 
 	return check_options(was, is, problems) + check_listeners(was, is, problems);
 }

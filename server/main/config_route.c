@@ -41,7 +41,8 @@ static void build_source(struct config_build *b, const struct config_value *list
 	for (size_t i = 0; i < config_count(list); i++) {
 		struct ip_addr addr;
 		if (!ip_parse(config_text(config_at(list, i), SPAN("")), &addr))
-			config_complain(b, list, "source: \"%.*s\" is no address", SPAN_ARG(config_text(config_at(list, i), SPAN(""))));
+			config_complain(b, list, "source: \"%.*s\" is no address",
+					SPAN_ARG(config_text(config_at(list, i), SPAN(""))));
 		else
 			*(addr.len == 4 ? &r->source4 : &r->source6) = addr;
 	}

@@ -113,7 +113,8 @@ static void add_interfaces(struct ip_set *set)
 		if (!i->ifa_addr)
 			continue;
 		const struct ip_addr addr = ip_from_sockaddr(i->ifa_addr).addr;
-		if (addr.len && !ip_is_loopback(&addr)) /* those are judged by whoever resolves, see dns/mx.h */
+		if (addr.len &&
+		    !ip_is_loopback(&addr)) /* those are judged by whoever resolves, see dns/mx.h */
 			add_addr(set, &addr);
 	}
 	freeifaddrs(all);

@@ -223,12 +223,12 @@ static int evaluate(struct config_host *h, bool plain, struct config_problems *p
 		return -ERR_BUG;
 	}
 	read_problems(h->box.L, problems);
-	if (problems->errors > errors)
-		return -ERR_INVAL;
 	if (!lua_istable(h->box.L, -2)) {
-		config_problem_add(problems, false, span_of(b->config_file), 0, "it says nothing");
+		if (problems->errors == errors)
+			config_problem_add(problems, false, span_of(b->config_file), 0, "it says nothing");
 		return -ERR_INVAL;
 	}
+	/* Also with problems: those of the policies that could be read are to be found in the same run. */
 	return config_from_lua(h->box.L, -2, b->mem, span_of(b->config_file), problems, &b->config);
 }
 

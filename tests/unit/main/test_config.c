@@ -8,8 +8,9 @@
 #define HOUR   (60 * MINUTE)
 #define DAY    (24 * HOUR)
 
-#define LISTENER "listener \"relay\" { bind = \"127.0.0.1:2525\", policies = { use \"relay_networks\" { networks = { \"192.0.2.0/24\" } } } }\n"
-#define MINIMAL  "hostname = \"relay.example.org\"\n" LISTENER
+#define LISTENER                                                                                             \
+	"listener \"relay\" { bind = \"127.0.0.1:2525\", policies = { use \"relay_networks\" { networks = { \"192.0.2.0/24\" } } } }\n"
+#define MINIMAL "hostname = \"relay.example.org\"\n" LISTENER
 
 static struct ip_addr addr(const char *text)
 {
@@ -49,7 +50,8 @@ static void check_defaults(const struct config *c)
 	CHECK_INT(0, l->nprofiles);
 	CHECK_INT(0, l->help_url.n);
 	CHECK(l->ext & SMTP_EXT_PIPELINING && l->ext & SMTP_EXT_DSN && l->ext & SMTP_EXT_CHUNKING);
-	CHECK(!(l->ext & (SMTP_EXT_ETRN | SMTP_EXT_STARTTLS | SMTP_EXT_AUTH | SMTP_EXT_EXPN | SMTP_EXT_VRFY | SMTP_EXT_XCLIENT)));
+	CHECK(!(l->ext & (SMTP_EXT_ETRN | SMTP_EXT_STARTTLS | SMTP_EXT_AUTH | SMTP_EXT_EXPN | SMTP_EXT_VRFY |
+			  SMTP_EXT_XCLIENT)));
 }
 
 static void least_configuration_has_the_defaults(void)
@@ -83,8 +85,11 @@ static void least_configuration_has_the_defaults(void)
 	CHECK_INT(32 << 20, c->queue.image_budget_bytes);
 	CHECK_INT(10 * MINUTE, c->queue.dest_idle_us);
 	CHECK_INT(125, c->delivery.links_max);
-	CHECK_INT(1000000, c->limits.instructions_max);
-	CHECK_INT(100000, c->limits.compute_us_max);
+	CHECK_INT(policy_limits_default().instructions_max, c->limits.instructions_max);
+	CHECK_INT(policy_limits_default().compute_us_max, c->limits.compute_us_max);
+	CHECK_INT(policy_limits_default().wait_us_max, c->limits.wait_us_max);
+	CHECK_INT(policy_limits_default().memory_max_bytes, c->limits.memory_max_bytes);
+	CHECK_INT(policy_limits_default().setup_instructions_max, c->limits.setup_instructions_max);
 	bed_close(&bed);
 }
 
@@ -123,31 +128,32 @@ static void every_option_arrives(void)
 
 	bed_open(&bed);
 	bed_write(&bed, "balancers.txt", "# two of them\n203.0.113.1\n\n203.0.113.2 # the other\n");
-	bed_need(&bed,
-		 "hostname = \"Relay.Example.ORG\"\n"
-		 "data_dir = \"state\"\n"
-		 "control = \"off\"\n"
-		 "user = \"postern\" group = \"mail\" workers = 2\n"
-		 "help_url = \"https://help.example.org/x\" help_text = \"Ask us\"\n"
-		 "notice_from = \"postmaster@example.org\"\n"
-		 "names = { \"other.example.org\" } addresses = \"203.0.113.9\"\n"
-		 "message_size = 1000000\n"
-		 "log = { format = \"postfix\", level = \"debug\", subject = true }\n"
-		 "dns = { servers = { \"192.0.2.53\", \"[2001:db8::53]:5353\" }, timeout = \"500ms\", tries = 1, deadline = \"3s\", trust_ad = true }\n"
-		 "queue = { retry = { \"1m\", \"2m\" }, jitter = 0, lifetime = \"2d\", bounce_lifetime = \"12h\", delay_notice = \"none\" }\n"
-		 "spool = { segment_size = \"16MiB\", small_max = \"64KiB\", memory = \"8MiB\", free_min = \"2MiB\", spare_segments = 0 }\n"
-		 "limits = { instructions = 20000, compute = \"20ms\", wait = \"1s\", memory = \"8MiB\" }\n"
-		 "profile \"copiers\" { lax = { \"space\", \"helo\" }, newlines = \"normalise\", nul = true, early = true, hide = { \"CHUNKING\" } }\n"
-		 "listener \"relay\" { bind = { \"127.0.0.1:2525\", \"[::1]:2525\" }, policies = { use \"helo_characters\" }, profile = \"copiers\",\n"
-		 "  hostname = \"in.example.org\", greeting = \"hello\", message_size = \"2MiB\", head_size = \"64KiB\", line_max = 2000,\n"
-		 "  recipients_max = 7, messages_max = 8, errors_max = 9, idle_commands_max = 10, hops_max = 11, own_hops_max = 2,\n"
-		 "  clients = { per_client = 3, total = 4 }, hide = { \"DSN\" }, greet_delay = \"3s\", deliver_by_min = \"2m\",\n"
-		 "  timeouts = { command = \"1m\", data = \"2m\", message = \"3m\" }, early_talkers = \"note\", refuse_at = \"now\",\n"
-		 "  reverse_dns = false, reverse_timeout = \"1s\", proxy_from = file \"balancers.txt\", etrn_from = { \"10.0.0.0/8\" } }\n"
-		 "route { \"a.example\", \".b.example\" } { name = \"ab\", via = { \"[mx.a.example]\", { host = \"[192.0.2.9]:26\", weight = 5 } },\n"
-		 "  retry = \"3m\", connections = 2, messages_per_connection = 0, rate = \"10/min\", families = \"ipv4_only\",\n"
-		 "  source = { \"192.0.2.7\", \"2001:db8::7\" }, hide = { \"PIPELINING\" }, helo_only = true, connect_timeout = \"5s\",\n"
-		 "  idle_timeout = \"0s\", timeout_percent = 10 }\n");
+	bed_need(
+		&bed,
+		"hostname = \"Relay.Example.ORG\"\n"
+		"data_dir = \"state\"\n"
+		"control = \"off\"\n"
+		"user = \"postern\" group = \"mail\" workers = 2\n"
+		"help_url = \"https://help.example.org/x\" help_text = \"Ask us\"\n"
+		"notice_from = \"postmaster@example.org\"\n"
+		"names = { \"other.example.org\" } addresses = \"203.0.113.9\"\n"
+		"message_size = 1000000\n"
+		"log = { format = \"postfix\", level = \"debug\", subject = true }\n"
+		"dns = { servers = { \"192.0.2.53\", \"[2001:db8::53]:5353\" }, timeout = \"500ms\", tries = 1, deadline = \"3s\", trust_ad = true }\n"
+		"queue = { retry = { \"1m\", \"2m\" }, jitter = 0, lifetime = \"2d\", bounce_lifetime = \"12h\", delay_notice = \"none\" }\n"
+		"spool = { segment_size = \"16MiB\", small_max = \"64KiB\", memory = \"8MiB\", free_min = \"2MiB\", spare_segments = 0 }\n"
+		"limits = { instructions = 20000, compute = \"20ms\", wait = \"1s\", memory = \"8MiB\" }\n"
+		"profile \"copiers\" { lax = { \"space\", \"helo\" }, newlines = \"normalise\", nul = true, early = true, hide = { \"CHUNKING\" } }\n"
+		"listener \"relay\" { bind = { \"127.0.0.1:2525\", \"[::1]:2525\" }, policies = { use \"helo_characters\" }, profile = \"copiers\",\n"
+		"  hostname = \"in.example.org\", greeting = \"hello\", message_size = \"2MiB\", head_size = \"64KiB\", line_max = 2000,\n"
+		"  recipients_max = 7, messages_max = 8, errors_max = 9, idle_commands_max = 10, hops_max = 11, own_hops_max = 2,\n"
+		"  clients = { per_client = 3, total = 4 }, hide = { \"DSN\" }, greet_delay = \"3s\", deliver_by_min = \"2m\",\n"
+		"  timeouts = { command = \"1m\", data = \"2m\", message = \"3m\" }, early_talkers = \"note\", refuse_at = \"now\",\n"
+		"  reverse_dns = false, reverse_timeout = \"1s\", proxy_from = file \"balancers.txt\", etrn_from = { \"10.0.0.0/8\" } }\n"
+		"route { \"a.example\", \".b.example\" } { name = \"ab\", via = { \"[mx.a.example]\", { host = \"[192.0.2.9]:26\", weight = 5 } },\n"
+		"  retry = \"3m\", connections = 2, messages_per_connection = 0, rate = \"10/min\", families = \"ipv4_only\",\n"
+		"  source = { \"192.0.2.7\", \"2001:db8::7\" }, hide = { \"PIPELINING\" }, helo_only = true, connect_timeout = \"5s\",\n"
+		"  idle_timeout = \"0s\", timeout_percent = 10 }\n");
 	const struct config *c = bed.cfg;
 	const struct session_listener *l = &c->listeners[0].session;
 	char data_dir[BED_PATH_MAX];
@@ -267,10 +273,12 @@ static void every_word_is_known(void)
 		const uint32_t offered = (bed.cfg->listeners[0].session.ext | SMTP_EXT_ETRN) & (1u << i);
 		struct config_bed other;
 		bed_open(&other);
-		snprintf(text, sizeof text, "%sprofile \"p\" { hide = \"%s\" }\n", MINIMAL, smtp_ext_name((enum smtp_ext_index)i));
+		snprintf(text, sizeof text, "%sprofile \"p\" { hide = \"%s\" }\n", MINIMAL,
+			 smtp_ext_name((enum smtp_ext_index)i));
 		const int r = bed_load(&other, text);
 		if ((r == 0) != (offered != 0))
-			FAIL("%s: %s be hidden", smtp_ext_name((enum smtp_ext_index)i), offered ? "can not" : "can");
+			FAIL("%s: %s be hidden", smtp_ext_name((enum smtp_ext_index)i),
+			     offered ? "can not" : "can");
 		if (r == 0)
 			CHECK_INT(1u << i, other.cfg->profiles[0].hide_ext);
 		bed_close(&other);
@@ -283,14 +291,17 @@ static void uses_carry_their_mode(void)
 	struct config_bed bed;
 
 	bed_open(&bed);
-	bed_need(&bed, "hostname = \"relay.example.org\"\n"
-		       "local shared = { use \"helo_characters\" { forbidden = \"&\" } }\n"
-		       "listener \"a\" { bind = \"127.0.0.1:1\", policies = shared }\n"
-		       "listener \"b\" { bind = \"127.0.0.1:2\", policies = { shared,\n"
-		       "  use \"relay_networks\" { networks = { \"192.0.2.0/24\" } }:observe(),\n"
-		       "  use \"relay_networks\" { networks = { \"192.0.2.0/24\" } }:canary { share = 5, ends = \"2026-01-01\" } } }\n");
+	bed_need(
+		&bed,
+		"hostname = \"relay.example.org\"\n"
+		"local shared = { use \"helo_characters\" { forbidden = \"&\" } }\n"
+		"listener \"a\" { bind = \"127.0.0.1:1\", policies = shared }\n"
+		"listener \"b\" { bind = \"127.0.0.1:2\", policies = { shared,\n"
+		"  use \"relay_networks\" { networks = { \"192.0.2.0/24\" } }:observe(),\n"
+		"  use \"relay_networks\" { networks = { \"192.0.2.0/24\" } }:canary { share = 5, ends = \"2026-01-01\" } } }\n");
 	const struct config_value *listeners = config_get(policy_bundle_config(bed.cfg->bundle), "listeners");
-	const struct config_value *a = config_get(config_at(listeners, 0), "policies"), *b = config_get(config_at(listeners, 1), "policies");
+	const struct config_value *a = config_get(config_at(listeners, 0), "policies"),
+				  *b = config_get(config_at(listeners, 1), "policies");
 	NEED(config_count(a) == 1 && config_count(b) == 3);
 	CHECK_INT(config_at(a, 0)->id, config_at(b, 0)->id); /* one table, set up once */
 	CHECK_SPAN("enforce", config_text(config_get(config_at(a, 0), "mode"), SPAN("")));
@@ -321,5 +332,6 @@ static void a_snapshot_lives_until_its_last_reference(void)
 	bed_close(&bed);
 }
 
-TEST_MAIN(TEST(least_configuration_has_the_defaults), TEST(without_a_route_mail_goes_to_the_mx), TEST(every_option_arrives),
-	  TEST(every_word_is_known), TEST(uses_carry_their_mode), TEST(a_snapshot_lives_until_its_last_reference))
+TEST_MAIN(TEST(least_configuration_has_the_defaults), TEST(without_a_route_mail_goes_to_the_mx),
+	  TEST(every_option_arrives), TEST(every_word_is_known), TEST(uses_carry_their_mode),
+	  TEST(a_snapshot_lives_until_its_last_reference))

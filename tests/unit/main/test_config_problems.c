@@ -28,10 +28,12 @@ static const struct mistake mistakes[] = {
 	{ HEAD LISTENER "campus = {}\n", NULL, 3, "a name of your own begins with local" },
 	{ HEAD LISTENER "listener = 1\n", NULL, 3, "listener is a word of the language" },
 	{ HEAD LISTENER "hostname = \"b.example.org\"\n", NULL, 3, "hostname is set twice, first in line 1" },
-	{ HEAD LISTENER "log = {\n  levle = \"info\",\n}\n", NULL, 4, "log.levle is no option; did you mean level?" },
+	{ HEAD LISTENER "log = {\n  levle = \"info\",\n}\n", NULL, 4,
+	  "log.levle is no option; did you mean level?" },
 	{ HEAD LISTENER "log = { \"info\" }\n", NULL, 3, "a value without a name" },
-	{ HEAD "listener \"relay\" {\n bind = \"127.0.0.1:25\",\n -- a comment, = { \"\n mesage_size = \"1MB\" }\n", NULL, 5,
-	  "mesage_size is no option; did you mean message_size?" },
+	{ HEAD
+	  "listener \"relay\" {\n bind = \"127.0.0.1:25\",\n -- a comment, = { \"\n mesage_size = \"1MB\" }\n",
+	  NULL, 5, "mesage_size is no option; did you mean message_size?" },
 	/* types and bounds */
 	{ "hostname = 7\n" LISTENER, NULL, 1, "hostname: 7 is no domain name" },
 	{ "hostname = \"two words\"\n" LISTENER, NULL, 1, "\"two words\" is no domain name" },
@@ -45,75 +47,115 @@ static const struct mistake mistakes[] = {
 	{ HEAD LISTENER "log = { level = \"loud\" }\n", NULL, 3, "log.level: \"loud\" is none of error" },
 	{ HEAD LISTENER "log = { subject = \"yes\" }\n", NULL, 3, "is neither true nor false" },
 	{ HEAD LISTENER "log = \"json\"\n", NULL, 3, "is no table; write log = { ... }" },
-	{ HEAD LISTENER "dns = {\n timeout = \"soon\" }\n", NULL, 4, "dns.timeout: \"soon\" is no length of time" },
+	{ HEAD LISTENER "dns = {\n timeout = \"soon\" }\n", NULL, 4,
+	  "dns.timeout: \"soon\" is no length of time" },
 	{ HEAD LISTENER "dns = { timeout = \"1h\" }\n", NULL, 3, "1h is not between 100ms and 30s" },
-	{ HEAD LISTENER "dns = { servers = {\n \"192.0.2.53\",\n \"nameserver\" } }\n", NULL, 5, "\"nameserver\" is no address" },
-	{ HEAD LISTENER "queue = { retry = \"5m,x\" }\n", NULL, 3, "queue.retry: \"x\" is no length of time" },
+	{ HEAD LISTENER "dns = { servers = {\n \"192.0.2.53\",\n \"nameserver\" } }\n", NULL, 5,
+	  "\"nameserver\" is no address" },
+	{ HEAD LISTENER "queue = { retry = \"5m,x\" }\n", NULL, 3,
+	  "queue.retry: \"x\" is no length of time" },
 	{ HEAD LISTENER "queue = { retry = \"\" }\n", NULL, 3, "queue.retry: \"\" is no length of time" },
-	{ HEAD LISTENER "queue = { delay_notice = \"4h,1h\" }\n", NULL, 3, "1h is not longer than what stands before it" },
+	{ HEAD LISTENER "queue = { delay_notice = \"4h,1h\" }\n", NULL, 3,
+	  "1h is not longer than what stands before it" },
 	{ HEAD LISTENER "queue = { delay_notice = \"1h,2h,3h,4h,5h\" }\n", NULL, 3, "has 5; at most 4" },
 	/* what comes later */
-	{ HEAD LISTENER "tls = {\n cert = \"x\",\n key = \"y\" }\n", NULL, 3, "TLS comes with a later version" },
-	{ HEAD LISTENER "state = redis { url = \"redis://redis\" }\n", NULL, 3, "keeps its state in the node itself" },
-	{ HEAD "listener \"l\" { bind = \"127.0.0.1:25\", policies = {},\n tls = \"required\" }\n", NULL, 3, "TLS comes with a later version" },
-	{ HEAD "listener \"l\" { bind = \"127.0.0.1:25\", policies = {},\n auth = { \"kerberos\" } }\n", NULL, 3, "authentication comes with" },
-	{ HEAD "listener \"l\" { bind = \"127.0.0.1:25\", policies = {},\n auth_required = true }\n", NULL, 3, "authentication comes with" },
+	{ HEAD LISTENER "tls = {\n cert = \"x\",\n key = \"y\" }\n", NULL, 3,
+	  "TLS comes with a later version" },
+	{ HEAD LISTENER "state = redis { url = \"redis://redis\" }\n", NULL, 3,
+	  "keeps its state in the node itself" },
+	{ HEAD "listener \"l\" { bind = \"127.0.0.1:25\", policies = {},\n tls = \"required\" }\n", NULL, 3,
+	  "TLS comes with a later version" },
+	{ HEAD "listener \"l\" { bind = \"127.0.0.1:25\", policies = {},\n auth = { \"kerberos\" } }\n", NULL,
+	  3, "authentication comes with" },
+	{ HEAD "listener \"l\" { bind = \"127.0.0.1:25\", policies = {},\n auth_required = true }\n", NULL, 3,
+	  "authentication comes with" },
 	{ HEAD LISTENER "route \"*\" { tls = \"verify\" }\n", NULL, 3, "TLS comes with a later version" },
-	{ HEAD LISTENER "route \"*\" {\n via = \"[a.example]\",\n auth = { user = \"u\", password = \"p\" } }\n", NULL, 5, "authentication comes" },
+	{ HEAD LISTENER
+	  "route \"*\" {\n via = \"[a.example]\",\n auth = { user = \"u\", password = \"p\" } }\n",
+	  NULL, 5, "authentication comes" },
 	/* listeners */
 	{ HEAD "listener \"l\" { policies = {} }\n", NULL, 2, "bind is missing" },
 	{ HEAD "listener \"l\" { bind = {}, policies = {} }\n", NULL, 2, "bind: is empty" },
-	{ HEAD "listener \"l\" { bind = \"localhost:25\", policies = {} }\n", NULL, 2, "\"localhost:25\" is no address with a port" },
+	{ HEAD "listener \"l\" { bind = \"localhost:25\", policies = {} }\n", NULL, 2,
+	  "\"localhost:25\" is no address with a port" },
 	{ HEAD LISTENER "listener \"b\" {\n bind = \"127.0.0.1:2525\", policies = {} }\n", NULL, 4,
 	  "127.0.0.1:2525 is taken by listener \"relay\"" },
-	{ HEAD LISTENER "listener \"relay\" { bind = \"127.0.0.1:26\", policies = {} }\n", NULL, 3, "is there twice, first in line 2" },
+	{ HEAD LISTENER "listener \"relay\" { bind = \"127.0.0.1:26\", policies = {} }\n", NULL, 3,
+	  "is there twice, first in line 2" },
 	{ HEAD LISTENER "listener \"b\"\n", NULL, 3, "has no { ... } behind it" },
-	{ HEAD LISTENER "listener { bind = \"127.0.0.1:26\" }\n", NULL, 3, "comes first: listener \"name\" { ... }" },
+	{ HEAD LISTENER "listener { bind = \"127.0.0.1:26\" }\n", NULL, 3,
+	  "comes first: listener \"name\" { ... }" },
 	{ HEAD LISTENER "listener \"b\" \"c\"\n", NULL, 3, "\"c\" is no table" },
-	{ HEAD "listener \"l\" { bind = \"127.0.0.1:25\", policies = {},\n profile = \"copier\" }\nprofile \"copiers\" {}\n", NULL, 3,
-	  "there is no profile \"copier\"; did you mean copiers?" },
-	{ HEAD "listener \"l\" { bind = \"127.0.0.1:25\", policies = {},\n clients = {\n total = 0 } }\n", NULL, 4, "clients.total: 0 is not" },
-	{ HEAD "listener \"l\" { bind = \"127.0.0.1:25\", policies = {},\n proxy_from = { \"10.0.0.0/8\",\n \"10.0.0.0/33\" } }\n", NULL, 4,
-	  "\"10.0.0.0/33\" is no network" },
-	{ HEAD "listener \"l\" { bind = \"127.0.0.1:25\", policies = {},\n hide = { \"DSM\" } }\n", NULL, 3, "\"DSM\" is none of" },
-	{ HEAD "listener \"l\" { bind = \"127.0.0.1:25\", policies = {},\n etrn_from = file \"networks.txt\" }\n", "networks.txt", 3,
-	  "\"10.0.0.300\" is no network" },
-	{ HEAD "listener \"l\" { bind = \"127.0.0.1:25\", policies = {},\n etrn_from = file \"missing.txt\" }\n", NULL, 3, "No such file" },
-	{ HEAD "listener \"l\" { bind = \"127.0.0.1:25\", policies = {},\n greeting = env \"POSTERN_TEST_UNSET\" }\n", NULL, 3, "is not set" },
+	{ HEAD
+	  "listener \"l\" { bind = \"127.0.0.1:25\", policies = {},\n profile = \"copier\" }\nprofile \"copiers\" {}\n",
+	  NULL, 3, "there is no profile \"copier\"; did you mean copiers?" },
+	{ HEAD "listener \"l\" { bind = \"127.0.0.1:25\", policies = {},\n clients = {\n total = 0 } }\n",
+	  NULL, 4, "clients.total: 0 is not" },
+	{ HEAD
+	  "listener \"l\" { bind = \"127.0.0.1:25\", policies = {},\n proxy_from = { \"10.0.0.0/8\",\n \"10.0.0.0/33\" } }\n",
+	  NULL, 4, "\"10.0.0.0/33\" is no network" },
+	{ HEAD "listener \"l\" { bind = \"127.0.0.1:25\", policies = {},\n hide = { \"DSM\" } }\n", NULL, 3,
+	  "\"DSM\" is none of" },
+	{ HEAD
+	  "listener \"l\" { bind = \"127.0.0.1:25\", policies = {},\n etrn_from = file \"networks.txt\" }\n",
+	  "networks.txt", 3, "\"10.0.0.300\" is no network" },
+	{ HEAD
+	  "listener \"l\" { bind = \"127.0.0.1:25\", policies = {},\n etrn_from = file \"missing.txt\" }\n",
+	  NULL, 3, "No such file" },
+	{ HEAD
+	  "listener \"l\" { bind = \"127.0.0.1:25\", policies = {},\n greeting = env \"POSTERN_TEST_UNSET\" }\n",
+	  NULL, 3, "is not set" },
 	{ HEAD LISTENER "local s = secret \"nothing\"\n", NULL, 3,
 	  "neither the environment variable POSTERN_SECRET_NOTHING nor the file secrets/nothing" },
 	/* policies */
 	{ HEAD "listener \"l\" { bind = \"127.0.0.1:25\", policies = {\n \"helo_characters\" } }\n", NULL, 3,
 	  "is a text; write use \"helo_characters\"" },
-	{ HEAD "listener \"l\" { bind = \"127.0.0.1:25\", policies = {\n use \"../x\" {} } }\n", NULL, 3, "is no name of a policy" },
-	{ HEAD "listener \"l\" { bind = \"127.0.0.1:25\", policies = {\n use \"helo_characters\" \"&\" } }\n", NULL, 3, "is no table of options" },
-	{ HEAD "listener \"l\" { bind = \"127.0.0.1:25\", policies = {\n use \"helo_characters\" { forbidden = print or \"&\" } } }\n", NULL, 3,
-	  "print is not defined" },
-	{ HEAD "listener \"l\" { bind = \"127.0.0.1:25\", policies = {\n use \"helo_characters\" { forbidden = pairs } } }\n", NULL, 3,
-	  "a function cannot be an option of a policy" },
-	{ HEAD "listener \"l\" { bind = \"127.0.0.1:25\", policies = {\n use \"helo_characters\" {}:canary {} } }\n", NULL, 3, "for whom?" },
-	{ HEAD "listener \"l\" { bind = \"127.0.0.1:25\", policies = {\n use \"helo_characters\" {}:canary { share = 101 } } }\n", NULL, 3,
-	  "share 101 is not between 0 and 100" },
-	{ HEAD "listener \"l\" { bind = \"127.0.0.1:25\", policies = {\n use \"helo_characters\" {}:canary { share = 5, ends = \"2026-13-01\" } } }\n",
+	{ HEAD "listener \"l\" { bind = \"127.0.0.1:25\", policies = {\n use \"../x\" {} } }\n", NULL, 3,
+	  "is no name of a policy" },
+	{ HEAD "listener \"l\" { bind = \"127.0.0.1:25\", policies = {\n use \"helo_characters\" \"&\" } }\n",
+	  NULL, 3, "is no table of options" },
+	{ HEAD
+	  "listener \"l\" { bind = \"127.0.0.1:25\", policies = {\n use \"helo_characters\" { forbidden = print or \"&\" } } }\n",
+	  NULL, 3, "print is not defined" },
+	{ HEAD
+	  "listener \"l\" { bind = \"127.0.0.1:25\", policies = {\n use \"helo_characters\" { forbidden = pairs } } }\n",
+	  NULL, 3, "a function cannot be an option of a policy" },
+	{ HEAD
+	  "listener \"l\" { bind = \"127.0.0.1:25\", policies = {\n use \"helo_characters\" {}:canary {} } }\n",
+	  NULL, 3, "for whom?" },
+	{ HEAD
+	  "listener \"l\" { bind = \"127.0.0.1:25\", policies = {\n use \"helo_characters\" {}:canary { share = 101 } } }\n",
+	  NULL, 3, "share 101 is not between 0 and 100" },
+	{ HEAD
+	  "listener \"l\" { bind = \"127.0.0.1:25\", policies = {\n use \"helo_characters\" {}:canary { share = 5, ends = \"2026-13-01\" } } }\n",
 	  NULL, 3, "is no time" },
 	/* an open relay */
-	{ HEAD "listener \"l\" { bind = \"127.0.0.1:25\", policies = {\n use \"relay_networks\" { networks = \"0.0.0.0/0\" } } }\n", NULL, 3,
-	  "an open relay" },
-	{ HEAD "listener \"l\" { bind = \"127.0.0.1:25\", policies = {\n use \"relay_networks\" { networks = { \"::/0\" } } } }\n", NULL, 3,
-	  "an open relay" },
-	{ HEAD "listener \"l\" { bind = \"127.0.0.1:25\", policies = {\n use \"relay_networks\" { networks = { \"0.0.0.0/1\" } },\n"
-	       " use \"relay_networks\" { networks = \"# half\\n128.0.0.0/1\\n\" } } }\n",
+	{ HEAD
+	  "listener \"l\" { bind = \"127.0.0.1:25\", policies = {\n use \"relay_networks\" { networks = \"0.0.0.0/0\" } } }\n",
+	  NULL, 3, "an open relay" },
+	{ HEAD
+	  "listener \"l\" { bind = \"127.0.0.1:25\", policies = {\n use \"relay_networks\" { networks = { \"::/0\" } } } }\n",
+	  NULL, 3, "an open relay" },
+	{ HEAD
+	  "listener \"l\" { bind = \"127.0.0.1:25\", policies = {\n use \"relay_networks\" { networks = { \"0.0.0.0/1\" } },\n"
+	  " use \"relay_networks\" { networks = \"# half\\n128.0.0.0/1\\n\" } } }\n",
 	  NULL, 4, "an open relay" },
 	/* routes */
 	{ HEAD LISTENER "route \"a b\" {}\n", NULL, 3, "\"a b\" is no domain" },
-	{ HEAD LISTENER "route \"a.example\" {}\nroute {\n \"b.example\", \"a.example\" } {}\n", NULL, 4, "has a route already, in line 3" },
-	{ HEAD LISTENER "route \"*\" {\n via = \"smtp.example.org\" }\n", NULL, 4, "write \"[smtp.example.org]:587\", with the brackets" },
-	{ HEAD LISTENER "route \"*\" { via = \"[smtp.example.org]:99999\" }\n", NULL, 3, "has no port between" },
-	{ HEAD LISTENER "route \"*\" { via = { { host = \"[a.example]\", weight = 0 } } }\n", NULL, 3, "weight 0 is not between" },
+	{ HEAD LISTENER "route \"a.example\" {}\nroute {\n \"b.example\", \"a.example\" } {}\n", NULL, 4,
+	  "has a route already, in line 3" },
+	{ HEAD LISTENER "route \"*\" {\n via = \"smtp.example.org\" }\n", NULL, 4,
+	  "write \"[smtp.example.org]:587\", with the brackets" },
+	{ HEAD LISTENER "route \"*\" { via = \"[smtp.example.org]:99999\" }\n", NULL, 3,
+	  "has no port between" },
+	{ HEAD LISTENER "route \"*\" { via = { { host = \"[a.example]\", weight = 0 } } }\n", NULL, 3,
+	  "weight 0 is not between" },
 	{ HEAD LISTENER "route \"*\" { rate = \"fast\" }\n", NULL, 3, "\"fast\" is no rate" },
-	{ HEAD LISTENER "route \"*\" { source = { \"192.0.2.1\", \"192.0.2.2\" } }\n", NULL, 3, "two addresses of IPv4" },
+	{ HEAD LISTENER "route \"*\" { source = { \"192.0.2.1\", \"192.0.2.2\" } }\n", NULL, 3,
+	  "two addresses of IPv4" },
 	{ HEAD LISTENER "route \"*\" { families = \"ipv4\" }\n", NULL, 3, "\"ipv4\" is none of" },
-	{ HEAD LISTENER "route \"a.example\" { name = \"x\" }\nroute \"b.example\" { name = \"x\" }\n", NULL, 4, "the name \"x\" is taken" },
+	{ HEAD LISTENER "route \"a.example\" { name = \"x\" }\nroute \"b.example\" { name = \"x\" }\n", NULL,
+	  4, "the name \"x\" is taken" },
 	{ HEAD LISTENER "route {} {}\n", NULL, 3, "a route without a domain wants a name" },
 	/* profiles */
 	{ HEAD LISTENER "profile \"p\" { lax = {\n \"spaces\" } }\n", NULL, 4, "did you mean space?" },
@@ -127,7 +169,8 @@ static const struct config_problem *find(const struct config_bed *bed, const str
 	snprintf(file, sizeof file, "%s/%s", bed->dir, m->file ? m->file : "postern.lua");
 	for (size_t i = 0; i < bed->problems.n; i++) {
 		const struct config_problem *p = &bed->problems.v[i];
-		if (!p->warning && span_eq(p->file, span_of(file)) && p->line == m->line && span_find(p->text, span_of(m->says)) >= 0)
+		if (!p->warning && span_eq(p->file, span_of(file)) && p->line == m->line &&
+		    span_find(p->text, span_of(m->says)) >= 0)
 			return p;
 	}
 	return NULL;
@@ -161,7 +204,8 @@ static void a_mistake_is_said_once(void)
 	for (size_t i = 0; i < sizeof mistakes / sizeof *mistakes; i++) {
 		bed_load(&bed, mistakes[i].text);
 		if (bed.problems.errors != 1) {
-			FAIL("mistake %zu: expected one problem, found %zu; it is\n%s", i, bed.problems.errors, mistakes[i].text);
+			FAIL("mistake %zu: expected one problem, found %zu; it is\n%s", i,
+			     bed.problems.errors, mistakes[i].text);
 			bed_print(&bed);
 		}
 	}
@@ -206,11 +250,13 @@ static void an_acknowledged_relay_is_let_through(void)
 	struct config_bed bed;
 
 	bed_open(&bed);
-	bed_need(&bed, HEAD "listener \"l\" { bind = \"127.0.0.1:25\", relay_for_everyone = \"acknowledged\",\n"
-			    "policies = { use \"relay_networks\" { networks = \"0.0.0.0/0\" } } }\n");
+	bed_need(&bed,
+		 HEAD "listener \"l\" { bind = \"127.0.0.1:25\", relay_for_everyone = \"acknowledged\",\n"
+		      "policies = { use \"relay_networks\" { networks = \"0.0.0.0/0\" } } }\n");
 	/* What only observes relays nothing. */
-	bed_need(&bed, HEAD "listener \"l\" { bind = \"127.0.0.1:25\",\n"
-			    "policies = { use \"relay_networks\" { networks = \"0.0.0.0/0\" }:observe() } }\n");
+	bed_need(&bed,
+		 HEAD "listener \"l\" { bind = \"127.0.0.1:25\",\n"
+		      "policies = { use \"relay_networks\" { networks = \"0.0.0.0/0\" }:observe() } }\n");
 	bed_close(&bed);
 }
 
@@ -219,7 +265,10 @@ static void warnings_do_not_refuse(void)
 	struct config_bed bed;
 
 	bed_open(&bed);
-	CHECK_INT(0, bed_load(&bed, HEAD "listener \"l\" { bind = \"127.0.0.1:25\" }\nspool = { free_alarm = \"1MiB\" }\n"));
+	CHECK_INT(
+		0,
+		bed_load(&bed, HEAD
+			 "listener \"l\" { bind = \"127.0.0.1:25\" }\nspool = { free_alarm = \"1MiB\" }\n"));
 	CHECK(bed.cfg != NULL);
 	CHECK_INT(0, bed.problems.errors);
 	NEED(bed.problems.n == 2);
@@ -238,8 +287,11 @@ static void a_secret_is_never_said(void)
 	bed_open(&bed);
 	bed_dir(&bed, "secrets");
 	bed_write(&bed, "secrets/upstream", "hunter2\n");
-	CHECK(bed_load(&bed, HEAD LISTENER "route \"*\" { via = secret \"upstream\", auth = secret \"upstream\" }\n"
-					   "help_text = secret \"upstream\"\nlocal s = \"\" .. tostring(secret \"upstream\")\nerror(s)\n") < 0);
+	CHECK(bed_load(
+		      &bed, HEAD LISTENER
+		      "route \"*\" { via = secret \"upstream\", auth = secret \"upstream\" }\n"
+		      "help_text = secret \"upstream\"\nlocal s = \"\" .. tostring(secret \"upstream\")\nerror(s)\n") <
+	      0);
 	config_problems_write(&bed.problems, &out);
 	CHECK(strstr(buf_cstr(&out), "secret"));
 	CHECK(!strstr(buf_cstr(&out), "hunter2"));
@@ -256,14 +308,16 @@ static void check_writes_lines_and_json(void)
 	bed_open(&bed);
 	bed_write(&bed, "postern.lua", HEAD LISTENER "workers = 0\n");
 	CHECK_INT(1, config_check(bed.config, false, &out));
-	snprintf(want, sizeof want, "%s:3: workers: 0 is not between 1 and 256\n%s: 1 problem\n", bed.config, bed.config);
+	snprintf(want, sizeof want, "%s:3: workers: 0 is not between 1 and 256\n%s: 1 problem\n", bed.config,
+		 bed.config);
 	CHECK_STR(want, buf_cstr(&out));
 	buf_reset(&out);
 	CHECK_INT(1, config_check(bed.config, true, &out));
-	snprintf(want, sizeof want,
-		 "{\"file\":\"%s\",\"ok\":false,\"problems\":[{\"file\":\"%s\",\"line\":3,\"warning\":false,\"text\":\"workers: 0 is not "
-		 "between 1 and 256\"}],\"dropped\":0}\n",
-		 bed.config, bed.config);
+	snprintf(
+		want, sizeof want,
+		"{\"file\":\"%s\",\"ok\":false,\"problems\":[{\"file\":\"%s\",\"line\":3,\"warning\":false,\"text\":\"workers: 0 is not "
+		"between 1 and 256\"}],\"dropped\":0}\n",
+		bed.config, bed.config);
 	CHECK_STR(want, buf_cstr(&out));
 	buf_reset(&out);
 	bed_write(&bed, "postern.lua", HEAD LISTENER);
@@ -277,6 +331,7 @@ static void check_writes_lines_and_json(void)
 	bed_close(&bed);
 }
 
-TEST_MAIN(TEST(each_mistake_is_found_at_its_line), TEST(a_mistake_is_said_once), TEST(all_mistakes_are_said_in_order),
-	  TEST(after_an_error_nothing_is_called_missing), TEST(an_acknowledged_relay_is_let_through), TEST(warnings_do_not_refuse),
+TEST_MAIN(TEST(each_mistake_is_found_at_its_line), TEST(a_mistake_is_said_once),
+	  TEST(all_mistakes_are_said_in_order), TEST(after_an_error_nothing_is_called_missing),
+	  TEST(an_acknowledged_relay_is_let_through), TEST(warnings_do_not_refuse),
 	  TEST(a_secret_is_never_said), TEST(check_writes_lines_and_json))
