@@ -17,8 +17,8 @@ struct ledger_slot {
 
 	pthread_mutex_t lock; /* the rest is under it, if not atomic */
 	struct ledger_limits limits;
-	_Atomic bool rated;        /* limits.rate is one: spares the lock where there is none */
-	_Atomic uint32_t waiting;  /* length of `line` */
+	_Atomic bool rated;       /* limits.rate is one: spares the lock where there is none */
+	_Atomic uint32_t waiting; /* length of `line` */
 	int64_t tat_us;
 	uint32_t open;
 	struct list members, line;
@@ -36,10 +36,10 @@ struct ledger_member {
 	bool gone; /* left while its letter was under way; the letter frees it. The loop's */
 
 	/* Under the slot's lock: */
-	struct list link;       /* in slot->members */
-	struct list line_link;  /* in slot->line */
+	struct list link;      /* in slot->members */
+	struct list line_link; /* in slot->line */
 	_Atomic bool in_line;
-	uint32_t open;          /* of the slot's, ours; grants that the letter still carries included */
+	uint32_t open; /* of the slot's, ours; grants that the letter still carries included */
 	uint32_t grants;
 	bool wanted, posted;
 	struct letter letter;
@@ -139,7 +139,8 @@ static void leave_line(struct ledger_slot *slot, struct ledger_member *m)
 static void grant(struct ledger_slot *slot)
 {
 	while (slot->open < slot->limits.connections_max && !list_empty(&slot->line)) {
-		struct ledger_member *m = list_entry(list_first(&slot->line), struct ledger_member, line_link);
+		struct ledger_member *m =
+			list_entry(list_first(&slot->line), struct ledger_member, line_link);
 
 		leave_line(slot, m);
 		if (!post(m))
@@ -246,7 +247,8 @@ bool ledger_take(struct ledger_member *m, int64_t now_us, int64_t *retry_after_u
 			res = rate_take(&slot->limits.rate, &slot->tat_us, now_us, 1);
 		pthread_mutex_unlock(&slot->lock);
 	}
-	atomic_fetch_add_explicit(res.allowed ? &slot->messages_total : &slot->refused_total, 1, memory_order_relaxed);
+	atomic_fetch_add_explicit(res.allowed ? &slot->messages_total : &slot->refused_total, 1,
+				  memory_order_relaxed);
 	if (!res.allowed)
 		*retry_after_us_r = res.retry_after_us;
 	return res.allowed;
@@ -267,8 +269,8 @@ void ledger_refund(struct ledger_member *m, int64_t now_us)
 
 /* ---- members -------------------------------------------------------------------------------------------------- */
 
-struct ledger_member *ledger_join(struct ledger *l, struct span name, const struct ledger_limits *limits, struct loop *loop,
-				  const struct ledger_events *events, void *arg)
+struct ledger_member *ledger_join(struct ledger *l, struct span name, const struct ledger_limits *limits,
+				  struct loop *loop, const struct ledger_events *events, void *arg)
 {
 	struct ledger_member *m = mem_alloc(sizeof *m);
 
@@ -330,10 +332,11 @@ void ledger_set_limits(struct ledger_member *m, const struct ledger_limits *limi
 	pthread_mutex_unlock(&m->slot->lock);
 }
 
-void ledger_for_each(struct ledger *l, int64_t now_us, void (*see)(void *arg, const struct ledger_view *v), void *arg)
+void ledger_for_each(struct ledger *l, int64_t now_us, void (*see)(void *arg, const struct ledger_view *v),
+		     void *arg)
 {
 	pthread_mutex_lock(&l->lock);
-	map_for_each (node, &l->slots) {
+	map_for_each(node, &l->slots) {
 		struct ledger_slot *slot = map_entry(node, struct ledger_slot, node);
 		struct ledger_view v = { .name = span_make(slot->name, slot->name_n), .members = slot->refs };
 

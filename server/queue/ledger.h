@@ -37,7 +37,8 @@ struct ledger_limits {
 	struct rate rate;                     /* of transactions; count 0: no limit */
 };
 
-#define LEDGER_LIMITS_DEFAULT ((struct ledger_limits){ .connections_max = 20, .messages_per_connection_max = 100 })
+#define LEDGER_LIMITS_DEFAULT                                                                                \
+	((struct ledger_limits){ .connections_max = 20, .messages_per_connection_max = 100 })
 
 struct ledger_events {
 	void (*granted)(void *arg); /* a connection is yours, as if ledger_open() had said true */
@@ -48,16 +49,16 @@ struct ledger *ledger_new(void);
 void ledger_free(struct ledger **l); /* nobody may be a member */
 
 /* @name is "<route>|<next hop>"; copied. The limits of the last one to come count. @loop is the caller's. */
-struct ledger_member *ledger_join(struct ledger *l, struct span name, const struct ledger_limits *limits, struct loop *loop,
-				  const struct ledger_events *events, void *arg);
+struct ledger_member *ledger_join(struct ledger *l, struct span name, const struct ledger_limits *limits,
+				  struct loop *loop, const struct ledger_events *events, void *arg);
 /* Every connection must have been given back. No event comes after it. Accepts NULL. */
 void ledger_leave(struct ledger_member **m, int64_t now_us);
 /* A new configuration. More connections than before are granted at once to those in line; with fewer, none is cut off. */
 void ledger_set_limits(struct ledger_member *m, const struct ledger_limits *limits);
 
-bool ledger_open(struct ledger_member *m);  /* false: in line now, unless it was already */
+bool ledger_open(struct ledger_member *m); /* false: in line now, unless it was already */
 void ledger_close(struct ledger_member *m);
-void ledger_unqueue(struct ledger_member *m); /* no longer in line: nothing to deliver */
+void ledger_unqueue(struct ledger_member *m);      /* no longer in line: nothing to deliver */
 bool ledger_wanted(const struct ledger_member *m); /* does anybody wait? Cheap. */
 
 /* One message may go now; else *retry_after_us_r says how long to wait. Refund: it was not sent after all. */
@@ -73,4 +74,5 @@ struct ledger_view {
 	uint64_t rate_remaining;
 };
 
-void ledger_for_each(struct ledger *l, int64_t now_us, void (*see)(void *arg, const struct ledger_view *v), void *arg);
+void ledger_for_each(struct ledger *l, int64_t now_us, void (*see)(void *arg, const struct ledger_view *v),
+		     void *arg);

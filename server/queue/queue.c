@@ -95,9 +95,10 @@ static void on_synced(struct op *op)
 /* Everything came back: what was written about it goes to the disk, and that is all. */
 static void close_when_idle(struct queue *q)
 {
-	uint64_t out = q->rcpts[QUEUE_STATE_OUT];
+	const bool asked = !list_empty(&q->walks) || !list_empty(&q->exports) || q->nimports > 0;
 
-	if (!q->closing || q->syncing || out > 0 || q->nruns > 0 || q->nreroute_runs > 0 || !list_empty(&q->walks))
+	if (!q->closing || q->syncing || asked || q->rcpts[QUEUE_STATE_OUT] > 0 || q->nruns > 0 ||
+	    q->nreroute_runs > 0)
 		return;
 	q->syncing = true;
 	op_init(&q->sync, on_synced);
@@ -122,12 +123,13 @@ static void on_task(struct task *t)
 
 /* ---- life ----------------------------------------------------------------------------------------------------- */
 
-struct queue *queue_new(const struct queue_config *cfg, struct loop *loop, struct ledger *ledger, const struct queue_ops *ops,
-			struct logger *log, struct metric_shard *metrics)
+struct queue *queue_new(const struct queue_config *cfg, struct loop *loop, struct ledger *ledger,
+			const struct queue_ops *ops, struct logger *log, struct metric_shard *metrics)
 {
 	struct queue *q = mem_alloc(sizeof *q);
-	struct list *const lists[] = { &q->entries, &q->cursors, &q->walks,  &q->work, &q->retries,  &q->images,
-				       &q->endings, &q->delays,	 &q->runs,   &q->reroutes, &q->reroute_runs };
+	struct list *const lists[] = { &q->entries, &q->cursors, &q->walks,    &q->exports,
+				       &q->work,    &q->retries, &q->images,   &q->endings,
+				       &q->delays,  &q->runs,    &q->reroutes, &q->reroute_runs };
 
 	q->cfg = *cfg;
 	if (q->cfg.rcpts_per_job_max == 0)
@@ -165,10 +167,11 @@ void queue_close(struct queue *q, void (*closed)(void *arg), void *arg)
 	q->on_closed_arg = arg;
 	queue_retry_forget(q);
 	queue_walks_cancel(q);
+	queue_exports_cancel(q);
 	queue_runs_cancel(q);
 	queue_reroutes_cancel(q);
 	timer_unset(q->loop, &q->wake_timer);
-	map_for_each (node, &q->dests)
+	map_for_each(node, &q->dests)
 		queue_dest_touch(map_entry(node, struct queue_dest_priv, node));
 	queue_kick(q);
 }
@@ -185,7 +188,7 @@ void queue_free(struct queue **qp)
 	queue_retry_forget(q);
 	while (!list_empty(&q->entries))
 		queue_entry_free(q, list_entry(list_first(&q->entries), struct queue_entry, all));
-	map_for_each_safe (node, &q->dests)
+	map_for_each_safe(node, &q->dests)
 		queue_dest_free(map_entry(node, struct queue_dest_priv, node));
 	task_unschedule(&q->task);
 	timer_unset(q->loop, &q->wake_timer);
@@ -217,7 +220,8 @@ static void log_held(struct queue *q, struct queue_entry *e, const struct envelo
 	log_end(&r);
 }
 
-void queue_add(struct queue *q, uint64_t id, const struct envelope *env, struct spool_image *image, uint64_t size_bytes)
+void queue_add(struct queue *q, uint64_t id, const struct envelope *env, struct spool_image *image,
+	       uint64_t size_bytes)
 {
 	struct queue_entry *e = queue_entry_new(q, id, env, size_bytes);
 	const struct queue_outcome held = { .text = env->hold_reason };
@@ -230,7 +234,8 @@ void queue_add(struct queue *q, uint64_t id, const struct envelope *env, struct 
 	} else {
 		queue_image_keep(q, e, image);
 	}
-	queue_for_each_job_safe (job, e) {
+	queue_for_each_job_safe(job, e)
+	{
 		for (uint32_t i = 0; hold && i < job->nrcpt; i++)
 			queue_rcpt_reason(q, &queue_job_rcpts(job)[i], &held, QUEUE_TEXT_KEPT_MAX);
 		queue_job_enter(q, job, hold ? QUEUE_STATE_HELD : QUEUE_STATE_READY);
@@ -243,7 +248,8 @@ void queue_add(struct queue *q, uint64_t id, const struct envelope *env, struct 
 /* What becomes of a recipient: the picks of queue_job_extract(). */
 enum fate { FATE_SETTLED, FATE_FAILED, FATE_RELAYED, FATE_HELD, FATE_DEFERRED, FATE_MAX_ };
 
-static enum fate fate_of(const struct queue_outcome *o, const struct queue_rcpt *r, const struct queue_entry *e)
+static enum fate fate_of(const struct queue_outcome *o, const struct queue_rcpt *r,
+			 const struct queue_entry *e)
 {
 	switch (o->status) {
 	case QUEUE_DELIVERED:
@@ -261,7 +267,8 @@ static enum fate fate_of(const struct queue_outcome *o, const struct queue_rcpt 
 	}
 }
 
-static const struct queue_outcome *outcome_of(const struct queue_outcome *o, uint32_t n, uint32_t rcpt, uint32_t guess)
+static const struct queue_outcome *outcome_of(const struct queue_outcome *o, uint32_t n, uint32_t rcpt,
+					      uint32_t guess)
 {
 	if (guess < n && o[guess].rcpt == rcpt)
 		return &o[guess];
@@ -286,10 +293,12 @@ static bool assign(struct queue *q, struct queue_job *job, const struct queue_ou
 		}
 		const enum fate fate = fate_of(o, &r[i], job->entry);
 		r[i].pick = (uint8_t)fate;
-		taken |= o->status == QUEUE_DELIVERED || o->status == QUEUE_RELAYED_NO_DSN || o->status == QUEUE_RELAYED_NO_BY;
+		taken |= o->status == QUEUE_DELIVERED || o->status == QUEUE_RELAYED_NO_DSN ||
+			 o->status == QUEUE_RELAYED_NO_BY;
 		if (fate != FATE_SETTLED)
 			queue_rcpt_reason(q, &r[i], o,
-					  fate == FATE_FAILED || fate == FATE_RELAYED ? QUEUE_TEXT_MAX : QUEUE_TEXT_KEPT_MAX);
+					  fate == FATE_FAILED || fate == FATE_RELAYED ? QUEUE_TEXT_MAX
+										      : QUEUE_TEXT_KEPT_MAX);
 	}
 	return taken;
 }
@@ -300,9 +309,10 @@ static void deferred(struct queue *q, struct queue_job *job)
 	enum schedule_end why;
 	int64_t at = 0;
 
-	if (schedule_next(queue_job_schedule(job), &m, loop_wall_us(q->loop), job->attempts, queue_random(q), &at) ==
-	    SCHEDULE_RETRY) {
-		job->when = at < INT64_C(1000000) * UINT32_MAX ? (uint32_t)((at + 999999) / 1000000) : UINT32_MAX;
+	if (schedule_next(queue_job_schedule(job), &m, loop_wall_us(q->loop), job->attempts, queue_random(q),
+			  &at) == SCHEDULE_RETRY) {
+		job->when =
+			at < INT64_C(1000000) * UINT32_MAX ? (uint32_t)((at + 999999) / 1000000) : UINT32_MAX;
 		queue_job_enter(q, job, QUEUE_STATE_WAITING);
 		return;
 	}

@@ -63,18 +63,20 @@ enum queue_state {
 #define X(name, text) QUEUE_STATE_##name,
 	QUEUE_STATE_MAP(X)
 #undef X
-	QUEUE_STATE_MAX_
+		QUEUE_STATE_MAX_
 };
 
 const char *queue_state_name(enum queue_state s);
 
-#define QUEUE_STATUS_MAP(X)                                                                                  \
-	X(DELIVERED, "delivered")                                                                            \
-	X(DEFERRED, "deferred")                                                                              \
-	X(BOUNCED, "bounced")                                                                                \
-	X(HELD, "held")                                                                                      \
-	X(RELAYED_NO_DSN, "relayed") /* taken by a next hop without DSN: NOTIFY=SUCCESS is answered here (RFC 3461 section 5.2.2) */ \
-	X(RELAYED_NO_BY, "relayed")  /* by one without DELIVERBY, by-mode N: told unless NOTIFY=NEVER (RFC 2852) */
+#define QUEUE_STATUS_MAP(X)                                                                                          \
+	X(DELIVERED, "delivered")                                                                                    \
+	X(DEFERRED, "deferred")                                                                                      \
+	X(BOUNCED, "bounced")                                                                                        \
+	X(HELD, "held")                                                                                              \
+	X(RELAYED_NO_DSN,                                                                                            \
+	  "relayed") /* taken by a next hop without DSN: NOTIFY=SUCCESS is answered here (RFC 3461 section 5.2.2) */ \
+	X(RELAYED_NO_BY,                                                                                             \
+	  "relayed") /* by one without DELIVERBY, by-mode N: told unless NOTIFY=NEVER (RFC 2852) */
 
 enum queue_status {
 #define X(name, text) QUEUE_##name,
@@ -87,8 +89,8 @@ const char *queue_status_name(enum queue_status s);
 /* Why a recipient has this status. */
 #define QUEUE_CAUSE_MAP(X)                                                                                   \
 	X(ATTEMPT, "attempt")     /* what an attempt brought */                                              \
-	X(EXPIRED, "expired")     /* tried until the end of its lifetime; text is of the last attempt */      \
-	X(DELIVERBY, "deliverby") /* its DELIVERBY deadline passed */                                         \
+	X(EXPIRED, "expired")     /* tried until the end of its lifetime; text is of the last attempt */     \
+	X(DELIVERBY, "deliverby") /* its DELIVERBY deadline passed */                                        \
 	X(OPERATOR, "operator")   /* an operator's order; text is the reason */
 
 enum queue_cause {
@@ -108,8 +110,9 @@ struct queue_outcome {
 	enum queue_cause cause; /* delivery leaves it 0: ATTEMPT */
 	int code;               /* SMTP reply code; 0: none came */
 	struct span enhanced;   /* "5.1.1" */
-	struct span text;       /* remote text or our reason; cut at QUEUE_TEXT_MAX, while it waits at QUEUE_TEXT_KEPT_MAX */
-	struct span remote;     /* "mx.example.org[192.0.2.1]:25"; empty: none was reached */
+	struct span
+		text; /* remote text or our reason; cut at QUEUE_TEXT_MAX, while it waits at QUEUE_TEXT_KEPT_MAX */
+	struct span remote; /* "mx.example.org[192.0.2.1]:25"; empty: none was reached */
 };
 
 /* What delivery gets for a job. */
@@ -118,10 +121,11 @@ struct queue_work {
 	uint64_t id;
 	const uint32_t *rcpts; /* indices into the envelope, ascending; valid while the job is out */
 	uint32_t nrcpt;
-	unsigned attempt;          /* 1 = the first */
-	struct spool_image *image; /* NULL: load it by id. A reference that the queue keeps while the job is out */
-	int64_t arrived_at_us;     /* wall clock */
-	int64_t ready_at_us;       /* loop time: since when it waited for a connection */
+	unsigned attempt; /* 1 = the first */
+	struct spool_image
+		*image; /* NULL: load it by id. A reference that the queue keeps while the job is out */
+	int64_t arrived_at_us; /* wall clock */
+	int64_t ready_at_us;   /* loop time: since when it waited for a connection */
 };
 
 struct queue_route {
@@ -150,18 +154,20 @@ struct queue_notice {
 	enum queue_notice_kind kind;
 	uint64_t id;
 	const struct envelope *env;
-	struct spool_image *image;             /* a reference of the queue's */
-	const struct queue_outcome *outcomes;  /* of those recipients whose NOTIFY wants it (RFC 3461 section 5.2), all others left out */
-	uint32_t n;                            /* > 0 */
-	int64_t retry_until_us;                /* DELAYED: wall clock */
-	void *arg;                             /* the maker's */
+	struct spool_image *image; /* a reference of the queue's */
+	const struct queue_outcome *
+		outcomes; /* of those recipients whose NOTIFY wants it (RFC 3461 section 5.2), all others left out */
+	uint32_t n;             /* > 0 */
+	int64_t retry_until_us; /* DELAYED: wall clock */
+	void *arg;              /* the maker's */
 };
 
 struct queue_ops {
 	void *arg;
 	/* Where mail for this recipient goes (configuration and rcpt->route). Spans must live for the call; config and schedule until
 	 * refresh() has replaced them. */
-	void (*route)(void *arg, const struct envelope *env, const struct envelope_rcpt *rcpt, struct queue_route *route_r);
+	void (*route)(void *arg, const struct envelope *env, const struct envelope_rcpt *rcpt,
+		      struct queue_route *route_r);
 	/* From queue_reroute(): @dest's route (by name) and next hop in the new configuration. False: there is no such route now. */
 	bool (*refresh)(void *arg, const struct queue_dest *dest, struct queue_route *route_r);
 	/* @dest has ready work: use an idle connection (queue_take() may be called from within), or open one if queue_open_connection() says so.
@@ -174,7 +180,8 @@ struct queue_ops {
 	void (*notify)(void *arg, struct queue_notice *notice);
 	/* Recipients that the queue itself ended, not an attempt: expiry, DELIVERBY, an operator. Comes before the notice, for logs and
 	 * observers; @env is NULL if it could not be read. */
-	void (*ended)(void *arg, uint64_t id, const struct envelope *env, const struct queue_outcome *outcomes, uint32_t n);
+	void (*ended)(void *arg, uint64_t id, const struct envelope *env,
+		      const struct queue_outcome *outcomes, uint32_t n);
 	/* Nothing is left to do for the message. */
 	void (*removed)(void *arg, uint64_t id);
 	/* Idle for long: free dest->pool. All its connections must be closed (queue_close_connection()) when this returns. */
@@ -186,7 +193,8 @@ struct queue_config {
 	uint32_t rcpts_per_job_max;  /* 100: recipients of one transaction */
 	uint64_t image_budget_bytes; /* of images kept until the first attempt ended */
 	int64_t notice_retry_us;     /* 1 min: a notice that could not be made is tried again after this */
-	uint64_t reason_budget_bytes; /* 16 MiB: of last replies that are kept to be shown; over it only the codes are */
+	uint64_t
+		reason_budget_bytes; /* 16 MiB: of last replies that are kept to be shown; over it only the codes are */
 	uint64_t seed;               /* of the jitter, for simulations; 0: from the system */
 };
 
@@ -198,8 +206,8 @@ struct queue_config {
 				.reason_budget_bytes = 16 << 20 })
 
 /* Always succeeds. */
-struct queue *queue_new(const struct queue_config *cfg, struct loop *loop, struct ledger *ledger, const struct queue_ops *ops,
-			struct logger *log, struct metric_shard *metrics);
+struct queue *queue_new(const struct queue_config *cfg, struct loop *loop, struct ledger *ledger,
+			const struct queue_ops *ops, struct logger *log, struct metric_shard *metrics);
 /* For spool_open(), which asks ops->route for what it finds; then queue_start() makes what was recovered ready: at its recorded
  * time, and what is overdue spread over up to five minutes. */
 void queue_recovery(struct queue *q, struct spool_recovery *recovery_r);
@@ -211,7 +219,8 @@ void queue_free(struct queue **q); /* after `closed`; calls dest_gone() for all 
 
 /* The message is durable. Takes over the reference @image (may be NULL). @env must live for the call only. ENVELOPE_HELD: all of
  * it waits for an operator. ready() comes at the end of the turn, never from inside. */
-void queue_add(struct queue *q, uint64_t id, const struct envelope *env, struct spool_image *image, uint64_t size_bytes);
+void queue_add(struct queue *q, uint64_t id, const struct envelope *env, struct spool_image *image,
+	       uint64_t size_bytes);
 
 /* A connection to @dest may be opened: it counts until queue_close_connection(). False: not now; ready() or nothing comes later. */
 bool queue_open_connection(struct queue *q, struct queue_dest *dest);
@@ -245,9 +254,10 @@ uint64_t queue_retry_domain(struct queue *q, struct span domain);
 
 struct queue_stats {
 	uint64_t messages, recipients;
-	uint64_t ready, out, waiting, held, ending; /* recipients by state; ending: waiting for their notice */
+	uint64_t ready, out, waiting, held,
+		ending; /* recipients by state; ending: waiting for their notice */
 	uint64_t destinations, destinations_down;
-	uint64_t bytes;     /* memory of entries, jobs and index, without images */
+	uint64_t bytes; /* memory of entries, jobs and index, without images */
 	uint64_t images, image_bytes;
 	uint64_t reasons, reason_bytes;
 	int64_t oldest_at_us; /* arrival of the oldest message; 0: none */

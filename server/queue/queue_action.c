@@ -33,15 +33,15 @@ struct queue_walk {
 	struct queue *q;
 	struct queue_action *a;
 	struct queue_cursor cursor;
-	uint32_t next_id;         /* with select.ids */
-	struct timer timer;       /* the next slice */
+	uint32_t next_id;   /* with select.ids */
+	struct timer timer; /* the next slice */
 	struct walk_slot slot[RING];
-	unsigned first, used;     /* of the ring */
-	unsigned treated;         /* in this slice */
-	bool at_end;              /* no more entries */
-	bool full;                /* as many were treated as were asked for */
+	unsigned first, used; /* of the ring */
+	unsigned treated;     /* in this slice */
+	bool at_end;          /* no more entries */
+	bool full;            /* as many were treated as were asked for */
 	bool changed;
-	int why_ended;            /* < 0: cancelled */
+	int why_ended; /* < 0: cancelled */
 	bool syncing;
 	struct op sync;
 };
@@ -107,7 +107,7 @@ static void on_cancel(struct op *op)
 
 void queue_walks_cancel(struct queue *q)
 {
-	list_for_each_safe (link, &q->walks)
+	list_for_each_safe(link, &q->walks)
 		stop(list_entry(link, struct queue_walk, link), -ERR_CANCELED);
 }
 
@@ -238,8 +238,9 @@ static void on_timer(struct timer *t)
 /* ---- its start ------------------------------------------------------------------------------------------------ */
 
 static const char *const whats[] = {
-	[QUEUE_VERB_LS] = "queue ls",	      [QUEUE_VERB_RETRY] = "queue retry",   [QUEUE_VERB_HOLD] = "queue hold",
-	[QUEUE_VERB_RELEASE] = "queue release", [QUEUE_VERB_BOUNCE] = "queue bounce", [QUEUE_VERB_REMOVE] = "queue remove",
+	[QUEUE_VERB_LS] = "queue ls",         [QUEUE_VERB_RETRY] = "queue retry",
+	[QUEUE_VERB_HOLD] = "queue hold",     [QUEUE_VERB_RELEASE] = "queue release",
+	[QUEUE_VERB_BOUNCE] = "queue bounce", [QUEUE_VERB_REMOVE] = "queue remove",
 };
 
 void queue_action_init(struct queue_action *a, void (*done)(struct op *op))
@@ -250,7 +251,8 @@ void queue_action_init(struct queue_action *a, void (*done)(struct op *op))
 
 int queue_action_start(struct queue_action *a, struct scope *scope, struct queue *q, int64_t deadline_us)
 {
-	const bool wants_reason = a->verb == QUEUE_VERB_HOLD || a->verb == QUEUE_VERB_BOUNCE || a->verb == QUEUE_VERB_REMOVE;
+	const bool wants_reason =
+		a->verb == QUEUE_VERB_HOLD || a->verb == QUEUE_VERB_BOUNCE || a->verb == QUEUE_VERB_REMOVE;
 
 	if (wants_reason && a->reason.n == 0)
 		return -ERR_INVAL;

@@ -28,7 +28,7 @@ void queue_cursor_stop(struct queue_cursor *c)
 
 void queue_cursors_entry_gone(struct queue *q, struct queue_entry *e)
 {
-	list_for_each (link, &q->cursors) {
+	list_for_each(link, &q->cursors) {
 		struct queue_cursor *c = list_entry(link, struct queue_cursor, link);
 		if (c->at == e)
 			c->at = entry_at(q, e->all.next);

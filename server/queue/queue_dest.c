@@ -16,13 +16,15 @@
 #include "queue/queue_priv.h"
 
 enum {
-	OFFERS_MAX = 1000,  /* calls of ready() in one go */
-	STALE_MAX = 1000,   /* jobs sent to be routed anew in one go */
-	FRESH_TURNS = 4,    /* of so many jobs one is a retry, if both wait */
+	OFFERS_MAX = 1000, /* calls of ready() in one go */
+	STALE_MAX = 1000,  /* jobs sent to be routed anew in one go */
+	FRESH_TURNS = 4,   /* of so many jobs one is a retry, if both wait */
 };
 
-#define GROW_AGAIN_US INT64_C(30000000) /* no more connections for so long when one of several could not be opened */
-#define DOWN_FRESH_US INT64_C(1000000)  /* fresh mail does not probe more often than this, whatever the schedule says */
+#define GROW_AGAIN_US                                                                                        \
+	INT64_C(30000000) /* no more connections for so long when one of several could not be opened */
+#define DOWN_FRESH_US                                                                                        \
+	INT64_C(1000000) /* fresh mail does not probe more often than this, whatever the schedule says */
 
 /* ---- life ----------------------------------------------------------------------------------------------------- */
 
@@ -84,7 +86,8 @@ struct queue_dest_priv *queue_dest_get(struct queue *q, const struct queue_route
 	require(!q->scratch.overflow);
 	struct map_node *node = map_get(&q->dests, buf_span(&q->scratch));
 
-	return node ? map_entry(node, struct queue_dest_priv, node) : dest_new(q, buf_span(&q->scratch), route);
+	return node ? map_entry(node, struct queue_dest_priv, node)
+		    : dest_new(q, buf_span(&q->scratch), route);
 }
 
 static void give_back_grants(struct queue_dest_priv *d)
@@ -132,7 +135,7 @@ void queue_dest_touch(struct queue_dest_priv *d)
 
 void queue_poke(struct queue *q)
 {
-	map_for_each (node, &q->dests) {
+	map_for_each(node, &q->dests) {
 		struct queue_dest_priv *d = map_entry(node, struct queue_dest_priv, node);
 		if (d->nready > 0)
 			queue_dest_touch(d);
@@ -380,7 +383,8 @@ static void fill_work(struct queue *q, struct queue_job *job, struct queue_work 
 		.nrcpt = job->nrcpt,
 		.attempt = job->attempts + 1u,
 		.arrived_at_us = e->created_at_us,
-		.ready_at_us = loop_now_us(q->loop) - (int64_t)(uint32_t)(queue_clock_ms(q) - job->when) * 1000,
+		.ready_at_us =
+			loop_now_us(q->loop) - (int64_t)(uint32_t)(queue_clock_ms(q) - job->when) * 1000,
 	};
 	if (e->image) {
 		e->image->out++;
@@ -436,7 +440,7 @@ void queue_put_back(struct queue *q, struct queue_job *job)
 
 void queue_for_each_dest(struct queue *q, void (*see)(void *arg, const struct queue_dest_view *v), void *arg)
 {
-	map_for_each (node, &q->dests) {
+	map_for_each(node, &q->dests) {
 		struct queue_dest_priv *d = map_entry(node, struct queue_dest_priv, node);
 		struct queue_dest_view v = {
 			.dest = &d->pub,

@@ -13,8 +13,8 @@ enum queue_domain_retry { DOMAIN_QUIET, DOMAIN_RETRY_WANTED, DOMAIN_RETRYING };
 struct queue_domain {
 	struct map_node node;
 	uint32_t refs;
-	uint32_t pending;              /* recipients that wait or are ready */
-	struct list link;              /* in the list of those that are to be tried now; counts as a reference */
+	uint32_t pending; /* recipients that wait or are ready */
+	struct list link; /* in the list of those that are to be tried now; counts as a reference */
 	enum queue_domain_retry retry;
 	size_t name_n;
 	char name[];

@@ -60,7 +60,7 @@ void queue_job_leave(struct queue *q, struct queue_job *job)
 		if (job->flags & JOB_IMAGE)
 			job->entry->image->out--;
 	}
-	job->flags &= (uint8_t)~(JOB_ROUTING | JOB_IMAGE | JOB_IN_NOTICE);
+	job->flags &= (uint8_t) ~(JOB_ROUTING | JOB_IMAGE | JOB_IN_NOTICE);
 	queue_dest_touch(d);
 }
 
@@ -283,18 +283,19 @@ static void job_absorb(struct queue *q, struct queue_job *into, struct queue_job
 
 void queue_entry_merge(struct queue *q, struct queue_entry *e)
 {
-	queue_for_each_job_safe (job, e) {
+	queue_for_each_job_safe(job, e)
+	{
 		struct queue_job *into = job->dest->building;
 
 		if (into && into->entry == e && into->state == job->state && into->when == job->when &&
-		    into->attempts == job->attempts && into->notices == job->notices && into->end_kind == job->end_kind &&
-		    into->end_cause == job->end_cause && into->nrcpt + job->nrcpt <= q->cfg.rcpts_per_job_max)
+		    into->attempts == job->attempts && into->notices == job->notices &&
+		    into->end_kind == job->end_kind && into->end_cause == job->end_cause &&
+		    into->nrcpt + job->nrcpt <= q->cfg.rcpts_per_job_max)
 			job_absorb(q, into, job);
 		else
 			job->dest->building = job;
 	}
-	queue_for_each_job (job, e)
-		job->dest->building = NULL;
+	queue_for_each_job(job, e) job->dest->building = NULL;
 }
 
 void queue_job_move(struct queue *q, struct queue_job *job, struct queue_dest_priv *d)
@@ -339,7 +340,8 @@ static struct queue_job *job_for(struct queue *q, struct queue_entry *e, struct 
 	return job;
 }
 
-struct queue_entry *queue_entry_new(struct queue *q, uint64_t id, const struct envelope *env, uint64_t size_bytes)
+struct queue_entry *queue_entry_new(struct queue *q, uint64_t id, const struct envelope *env,
+				    uint64_t size_bytes)
 {
 	struct queue_entry *e = mem_alloc(sizeof *e);
 
@@ -354,7 +356,8 @@ struct queue_entry *queue_entry_new(struct queue *q, uint64_t id, const struct e
 	e->created_at_us = env->arrived_at_us;
 	e->deliver_by_s = deliver_by_s(env);
 	e->size_bytes = size_bytes < UINT32_MAX ? (uint32_t)size_bytes : UINT32_MAX;
-	e->flags = (env->sender.n == 0 ? ENTRY_NULL_SENDER : 0) | (env->flags & ENVELOPE_BY_NOTIFY ? ENTRY_BY_NOTIFY : 0) |
+	e->flags = (env->sender.n == 0 ? ENTRY_NULL_SENDER : 0) |
+		   (env->flags & ENVELOPE_BY_NOTIFY ? ENTRY_BY_NOTIFY : 0) |
 		   (env->flags & ENVELOPE_HELD ? ENTRY_HELD_AT_FIRST : 0);
 	for (uint32_t i = 0; i < env->nrcpt; i++) {
 		struct queue_route route = { 0 };
@@ -365,8 +368,7 @@ struct queue_entry *queue_entry_new(struct queue *q, uint64_t id, const struct e
 		q->ops.route(q->ops.arg, env, &env->rcpt[i], &route);
 		job_add(q, job_for(q, e, queue_dest_get(q, &route)), &r);
 	}
-	queue_for_each_job (job, e)
-		job->dest->building = NULL;
+	queue_for_each_job(job, e) job->dest->building = NULL;
 	e->nrcpt = e->nrcpt_all = (uint16_t)env->nrcpt;
 	q->rcpts_all += env->nrcpt;
 	metric_add(q->metrics, METRIC_QUEUE_MESSAGES, 1);
@@ -376,7 +378,8 @@ struct queue_entry *queue_entry_new(struct queue *q, uint64_t id, const struct e
 
 void queue_entry_free(struct queue *q, struct queue_entry *e)
 {
-	queue_for_each_job_safe (job, e) {
+	queue_for_each_job_safe(job, e)
+	{
 		if (q->spool) /* before queue_start() they are in no state */
 			queue_job_leave(q, job);
 		queue_job_settle(q, job);
@@ -433,6 +436,8 @@ static uint64_t block(uint64_t bytes)
 
 uint64_t queue_memory(const struct queue *q)
 {
-	return q->table.n * block(sizeof(struct queue_entry)) + q->jobs_extra * block(sizeof(struct queue_job)) + q->many_bytes +
-	       queue_table_bytes(&q->table) + q->wakes.cap * sizeof(struct heap_node *) + q->reasons.bytes + q->domains.bytes;
+	return q->table.n * block(sizeof(struct queue_entry)) +
+	       q->jobs_extra * block(sizeof(struct queue_job)) + q->many_bytes +
+	       queue_table_bytes(&q->table) + q->wakes.cap * sizeof(struct heap_node *) + q->reasons.bytes +
+	       q->domains.bytes;
 }

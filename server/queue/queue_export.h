@@ -14,8 +14,11 @@
 #include "io/op.h"
 #include "queue/queue.h"
 
+enum { QUEUE_EXPORT_HEAD_MAX = 4 * 1024 * 1024 }; /* octets of a header section */
+
 struct queue_export {
-	struct op op; /* 0, -ERR_NOTFOUND, -ERR_BUSY (in delivery's hands: its state would be old at once), or the spool's errors */
+	struct op
+		op; /* 0, -ERR_NOTFOUND, -ERR_BUSY (in delivery's hands: its state would be old at once), or the spool's errors */
 	/* The next octets, in order. -ERR_AGAIN: taken, and no more until queue_export_more(); another error ends the export with it. */
 	int (*out)(struct queue_export *x, struct span piece);
 	void *arg;
@@ -23,21 +26,24 @@ struct queue_export {
 };
 
 void queue_export_init(struct queue_export *x, void (*done)(struct op *op));
-int queue_export_start(struct queue_export *x, struct scope *scope, struct queue *q, uint64_t id, int64_t deadline_us);
+/* -ERR_NOTFOUND, -ERR_BUSY, -ERR_CANCELED. */
+int queue_export_start(struct queue_export *x, struct scope *scope, struct queue *q, uint64_t id,
+		       int64_t deadline_us);
 void queue_export_more(struct queue_export *x);
 
 /* Takes an export apart as its octets come and makes a message of it. One message at a time; feed what is left to the next. */
 struct queue_import {
-	struct op op;    /* the commit: 0, or the spool's errors; `id` is then the new message's, and it is in the queue */
-	uint64_t id;
+	struct op op;                  /* the commit: 0, or the spool's errors */
+	uint64_t id;                   /* of the new message, which is in the queue then */
 	struct queue_import_run *run_; /* internal */
 };
 
 void queue_import_init(struct queue_import *im, struct queue *q, void (*done)(struct op *op));
-/* Returns how many octets of @in it took; less than all of them when the message ends (then *ended_r) or when the spool is behind
- * (0 may be returned: feed again in @room). -ERR_SYNTAX, -ERR_CORRUPT, -ERR_TOOBIG, or the spool's: give up and deinit. */
+/* How many octets of @in it took. Less than all: the message has ended (then *ended_r), or the spool is behind and the rest is to
+ * be fed when `room` was called. -ERR_SYNTAX, -ERR_CORRUPT, -ERR_TOOBIG, or the spool's: nothing can become of it. */
 int64_t queue_import_feed(struct queue_import *im, struct span in, bool *ended_r);
 void queue_import_on_room(struct queue_import *im, void (*room)(void *arg), void *arg);
-/* After *ended_r. */
+/* After *ended_r. The same errors, or -ERR_CANCELED. */
 int queue_import_commit(struct queue_import *im, struct scope *scope);
+/* At any time but while the commit is pending. */
 void queue_import_deinit(struct queue_import *im);

@@ -23,7 +23,7 @@ void queue_image_drop(struct queue *q, struct queue_entry *e)
 
 static void make_room(struct queue *q, uint64_t bytes)
 {
-	list_for_each_safe (link, &q->images) {
+	list_for_each_safe(link, &q->images) {
 		if (q->image_bytes + bytes <= q->cfg.image_budget_bytes)
 			return;
 		struct queue_image *im = list_entry(link, struct queue_image, link);
@@ -57,8 +57,7 @@ void queue_image_done(struct queue *q, struct queue_entry *e)
 {
 	if (!e->image || e->image->out > 0)
 		return;
-	queue_for_each_job (job, e)
-		if (job->state == QUEUE_STATE_READY || job->state == QUEUE_STATE_ENDING)
-			return;
+	queue_for_each_job(job,
+			   e) if (job->state == QUEUE_STATE_READY || job->state == QUEUE_STATE_ENDING) return;
 	drop(q, e->image);
 }

@@ -9,7 +9,8 @@ bool queue_match_glob(struct span pattern, struct span text)
 		if (p < pattern.n && pattern.p[p] == '*') {
 			star = p++;
 			star_t = t;
-		} else if (p < pattern.n && (pattern.p[p] == '?' || ascii_lower(pattern.p[p]) == ascii_lower(text.p[t]))) {
+		} else if (p < pattern.n &&
+			   (pattern.p[p] == '?' || ascii_lower(pattern.p[p]) == ascii_lower(text.p[t]))) {
 			p++;
 			t++;
 		} else if (star != SIZE_MAX) {

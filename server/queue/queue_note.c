@@ -92,7 +92,8 @@ void queue_note_group_begin(struct queue_note_writer *w, const struct queue_note
 	if (has_reason(g->tag)) {
 		add_number(b, (uint64_t)(g->reason.code > 0 ? g->reason.code : 0));
 		add_text(b, g->reason.enhanced, QUEUE_TEXT_KEPT_MAX);
-		add_text(b, g->reason.text, g->tag == QUEUE_NOTE_ENDING ? QUEUE_TEXT_MAX : QUEUE_TEXT_KEPT_MAX);
+		add_text(b, g->reason.text,
+			 g->tag == QUEUE_NOTE_ENDING ? QUEUE_TEXT_MAX : QUEUE_TEXT_KEPT_MAX);
 		add_text(b, g->reason.remote, QUEUE_REMOTE_MAX);
 	}
 }
@@ -166,7 +167,8 @@ static bool get_group(struct span *in, struct queue_note_group *g)
 {
 	uint64_t attempts = 0, notices = 0, next = 0;
 
-	if (has_state(g->tag) && (!get_number(in, UINT16_MAX, &attempts) || !get_number(in, UINT8_MAX, &notices)))
+	if (has_state(g->tag) &&
+	    (!get_number(in, UINT16_MAX, &attempts) || !get_number(in, UINT8_MAX, &notices)))
 		return false;
 	if (g->tag == QUEUE_NOTE_WAITING && !get_number(in, UINT32_MAX, &next))
 		return false;

@@ -26,12 +26,12 @@ enum queue_note_tag {
 /* A group without its recipients. Fields that a tag does not have are 0. */
 struct queue_note_group {
 	enum queue_note_tag tag;
-	unsigned attempts;         /* READY, WAITING, HELD, ENDING: made so far */
-	unsigned notices;          /* the same: delay notices made so far */
-	int64_t next_at_s;         /* WAITING: wall clock, seconds */
+	unsigned attempts;           /* READY, WAITING, HELD, ENDING: made so far */
+	unsigned notices;            /* the same: delay notices made so far */
+	int64_t next_at_s;           /* WAITING: wall clock, seconds */
 	enum queue_notice_kind kind; /* ENDING: FAILED or RELAYED */
-	enum queue_cause cause;    /* ENDING */
-	bool told;                 /* ENDING: ops->ended was called */
+	enum queue_cause cause;      /* ENDING */
+	bool told;                   /* ENDING: ops->ended was called */
 	struct queue_outcome reason; /* WAITING, HELD, ENDING: code, enhanced, text, remote */
 };
 

@@ -24,18 +24,18 @@ struct queue_delay {
 struct queue_run {
 	struct queue_notice pub;
 	struct queue *q;
-	struct list link;          /* in q->runs */
-	struct queue_entry *entry; /* pinned */
+	struct list link;            /* in q->runs */
+	struct queue_entry *entry;   /* pinned */
 	enum queue_notice_kind kind; /* FAILED, RELAYED or DELAYED, whoever will be told */
 	enum queue_cause cause;
-	unsigned due;              /* DELAYED: notices due when it began */
+	unsigned due; /* DELAYED: notices due when it began */
 	struct spool_load load;
 	struct spool_image *image;
 	struct arena *arena;
 	struct envelope env;
 	struct queue_outcome *all; /* of all recipients it is about */
 	uint32_t nall;
-	bool asked;                /* notify() was called */
+	bool asked; /* notify() was called */
 	int status;
 	struct task done;
 };
@@ -47,9 +47,7 @@ static bool is_about(const struct queue_run *run, const struct queue_job *job)
 	return job->flags & (run->kind == QUEUE_NOTICE_DELAYED ? JOB_IN_DELAY : JOB_IN_NOTICE);
 }
 
-#define for_each_about_safe(it, run)                                                                         \
-	queue_for_each_job_safe (it, (run)->entry)                                                           \
-		if (is_about(run, it))
+#define for_each_about_safe(it, run) queue_for_each_job_safe(it, (run)->entry) if (is_about(run, it))
 
 /* ---- ending --------------------------------------------------------------------------------------------------- */
 
@@ -74,7 +72,8 @@ static void delay_ended(struct queue_run *run, bool made)
 	struct queue *q = run->q;
 
 	run->entry->flags &= (uint8_t)~ENTRY_IN_DELAYS;
-	for_each_about_safe (job, run) {
+	for_each_about_safe(job, run)
+	{
 		job->flags &= (uint8_t)~JOB_IN_DELAY;
 		if (made) {
 			job->notices = (uint8_t)run->due;
@@ -92,7 +91,8 @@ static void ending_ended(struct queue_run *run, bool made)
 	struct queue *q = run->q;
 
 	run->entry->flags &= (uint8_t)~ENTRY_IN_RUN;
-	for_each_about_safe (job, run) {
+	for_each_about_safe(job, run)
+	{
 		if (made) {
 			queue_state_write_settled(q, job);
 			queue_job_leave(q, job);
@@ -105,9 +105,9 @@ static void ending_ended(struct queue_run *run, bool made)
 	}
 	queue_wakes_arm(q);
 	/* Those that came while this ran, of another kind or later. */
-	queue_for_each_job (job, run->entry)
-		if (job->state == QUEUE_STATE_ENDING && list_empty(&job->link) && !heap_node_in(&job->wake))
-			list_push_back(&q->endings, &job->link);
+	queue_for_each_job(job, run->entry) if (job->state == QUEUE_STATE_ENDING && list_empty(&job->link) &&
+						!heap_node_in(&job->wake))
+		list_push_back(&q->endings, &job->link);
 }
 
 static void run_ended(struct queue_run *run, int status)
@@ -194,9 +194,8 @@ static int collect(struct queue_run *run)
 	run->all = arena_array(run->arena, struct queue_outcome, run->entry->nrcpt_all);
 	if (!run->all || run->env.nrcpt != run->entry->nrcpt_all)
 		return -ERR_CORRUPT;
-	for_each_about_safe (job, run)
-		for (uint32_t i = 0; i < job->nrcpt; i++)
-			add_outcome(run, job, &queue_job_rcpts(job)[i]);
+	for_each_about_safe(job, run) for (uint32_t i = 0; i < job->nrcpt; i++)
+		add_outcome(run, job, &queue_job_rcpts(job)[i]);
 	return 0;
 }
 
@@ -207,7 +206,8 @@ static void tell_ended(struct queue_run *run, const struct envelope *env)
 
 	if (run->kind != QUEUE_NOTICE_FAILED || run->cause == QUEUE_CAUSE_ATTEMPT)
 		return;
-	for_each_about_safe (job, run) {
+	for_each_about_safe(job, run)
+	{
 		told = told && job->flags & JOB_TOLD;
 		job->flags |= JOB_TOLD;
 	}
@@ -245,7 +245,8 @@ static int64_t retry_until(const struct queue_run *run)
 	const struct schedule_message m = queue_entry_message(run->entry);
 	int64_t until = INT64_MIN;
 
-	for_each_about_safe (job, run) {
+	for_each_about_safe(job, run)
+	{
 		enum schedule_end why;
 		const int64_t end = schedule_expires_at(queue_job_schedule(job), &m, &why);
 		until = end > until ? end : until;
@@ -258,7 +259,8 @@ static int64_t retry_until(const struct queue_run *run)
 static void ask(struct queue_run *run)
 {
 	struct queue *q = run->q;
-	const bool nobody = run->env.sender.n == 0; /* RFC 3461 section 5.2: no notice for the null reverse path */
+	const bool nobody =
+		run->env.sender.n == 0; /* RFC 3461 section 5.2: no notice for the null reverse path */
 
 	tell_ended(run, &run->env);
 	run->pub = (struct queue_notice){
@@ -367,8 +369,10 @@ static void start_ending(struct queue *q, struct queue_job *first)
 	struct queue_run *run = run_new(q, e, (enum queue_notice_kind)first->end_kind);
 	run->cause = (enum queue_cause)first->end_cause;
 	e->flags |= ENTRY_IN_RUN;
-	queue_for_each_job (job, e) {
-		if (job->state != QUEUE_STATE_ENDING || job->end_kind != first->end_kind || job->end_cause != first->end_cause)
+	queue_for_each_job(job, e)
+	{
+		if (job->state != QUEUE_STATE_ENDING || job->end_kind != first->end_kind ||
+		    job->end_cause != first->end_cause)
 			continue;
 		job->flags |= JOB_IN_NOTICE;
 		list_remove(&job->link);
@@ -386,8 +390,10 @@ static void start_delay(struct queue *q, struct queue_delay *delay)
 	list_remove(&delay->link);
 	free(delay);
 	q->ndelays--;
-	queue_for_each_job (job, e) {
-		const bool tried = job->state == QUEUE_STATE_READY || job->state == QUEUE_STATE_WAITING || job->state == QUEUE_STATE_OUT;
+	queue_for_each_job(job, e)
+	{
+		const bool tried = job->state == QUEUE_STATE_READY || job->state == QUEUE_STATE_WAITING ||
+				   job->state == QUEUE_STATE_OUT;
 		const unsigned n = queue_job_notices_due(job, now);
 
 		if (!tried || n <= job->notices)
@@ -430,7 +436,7 @@ void queue_notice_pump(struct queue *q)
 
 void queue_runs_cancel(struct queue *q)
 {
-	list_for_each (link, &q->runs)
+	list_for_each(link, &q->runs)
 		op_cancel(&list_entry(link, struct queue_run, link)->load.op);
 	while (!list_empty(&q->delays)) {
 		struct queue_delay *delay = list_entry(list_pop_front(&q->delays), struct queue_delay, link);

@@ -12,7 +12,8 @@ bool queue_order_needs_envelope(const struct queue_action *a)
 	return a->want_envelope || a->select.to.n > 0 || a->select.from.n > 0 || a->select.device.n > 0;
 }
 
-static bool entry_matches(struct queue *q, const struct queue_select *s, const struct queue_entry *e, const struct envelope *env)
+static bool entry_matches(struct queue *q, const struct queue_select *s, const struct queue_entry *e,
+			  const struct envelope *env)
 {
 	if (s->older_than_us > 0 && loop_wall_us(q->loop) - e->created_at_us < s->older_than_us)
 		return false;
@@ -30,7 +31,8 @@ static bool job_matches(const struct queue_select *s, const struct queue_job *jo
 		return false;
 	if (s->held_reason.n > 0 && job->state != QUEUE_STATE_HELD)
 		return false;
-	return s->destination.n == 0 || queue_match_glob(s->destination, d->name) || queue_match_glob(s->destination, d->next_hop);
+	return s->destination.n == 0 || queue_match_glob(s->destination, d->name) ||
+	       queue_match_glob(s->destination, d->next_hop);
 }
 
 static bool rcpt_matches(const struct queue_select *s, const struct queue_rcpt *r, const struct envelope *env)
@@ -47,12 +49,14 @@ static bool rcpt_matches(const struct queue_select *s, const struct queue_rcpt *
 	return !env || s->to.n == 0 || queue_match_address(s->to, env->rcpt[r->index].address);
 }
 
-uint32_t queue_order_match(struct queue *q, const struct queue_action *a, struct queue_entry *e, const struct envelope *env)
+uint32_t queue_order_match(struct queue *q, const struct queue_action *a, struct queue_entry *e,
+			   const struct envelope *env)
 {
 	const bool entry = entry_matches(q, &a->select, e, env);
 	uint32_t n = 0;
 
-	queue_for_each_job (job, e) {
+	queue_for_each_job(job, e)
+	{
 		const bool matches = entry && job_matches(&a->select, job);
 		struct queue_rcpt *r = queue_job_rcpts(job);
 
@@ -66,7 +70,8 @@ uint32_t queue_order_match(struct queue *q, const struct queue_action *a, struct
 
 /* ---- showing -------------------------------------------------------------------------------------------------- */
 
-static struct queue_row_rcpt row_rcpt(struct queue *q, const struct queue_job *job, const struct queue_rcpt *r)
+static struct queue_row_rcpt row_rcpt(struct queue *q, const struct queue_job *job,
+				      const struct queue_rcpt *r)
 {
 	const struct queue_dest_priv *d = job->dest;
 	struct queue_row_rcpt row = {
@@ -75,7 +80,8 @@ static struct queue_row_rcpt row_rcpt(struct queue *q, const struct queue_job *j
 		.attempts = job->attempts,
 		.domain = queue_domain_name(r->domain),
 		.destination = d->pub.name,
-		.last = { .rcpt = r->index, .status = job->state == QUEUE_STATE_HELD ? QUEUE_HELD : QUEUE_DEFERRED },
+		.last = { .rcpt = r->index,
+			  .status = job->state == QUEUE_STATE_HELD ? QUEUE_HELD : QUEUE_DEFERRED },
 	};
 
 	if (job->state == QUEUE_STATE_WAITING)
@@ -90,7 +96,8 @@ static struct queue_row_rcpt row_rcpt(struct queue *q, const struct queue_job *j
 	return row;
 }
 
-void queue_order_row(struct queue *q, struct queue_action *a, struct queue_entry *e, const struct envelope *env)
+void queue_order_row(struct queue *q, struct queue_action *a, struct queue_entry *e,
+		     const struct envelope *env)
 {
 	struct queue_row_rcpt one, *rcpts = e->nrcpt == 1 ? &one : mem_alloc_array(e->nrcpt, sizeof *rcpts);
 	struct queue_row row = {
@@ -102,10 +109,8 @@ void queue_order_row(struct queue *q, struct queue_action *a, struct queue_entry
 		.rcpt = rcpts,
 	};
 
-	queue_for_each_job (job, e)
-		for (uint32_t i = 0; i < job->nrcpt; i++)
-			if (queue_job_rcpts(job)[i].pick)
-				rcpts[row.nrcpt++] = row_rcpt(q, job, &queue_job_rcpts(job)[i]);
+	queue_for_each_job(job, e) for (uint32_t i = 0; i < job->nrcpt; i++) if (queue_job_rcpts(job)[i].pick)
+		rcpts[row.nrcpt++] = row_rcpt(q, job, &queue_job_rcpts(job)[i]);
 	a->row(a, &row);
 	if (rcpts != &one)
 		free(rcpts);
@@ -213,11 +218,13 @@ bool queue_order_carry_out(struct queue *q, struct queue_action *a, struct queue
 {
 	const uint64_t before = a->done_recipients;
 
-	queue_for_each_job_safe (job, e) {
+	queue_for_each_job_safe(job, e)
+	{
 		const uint32_t n = picked(job);
 
 		if (n == 0 || job->state == QUEUE_STATE_OUT || !can(a, job)) {
-			a->busy_recipients += n && a->verb != QUEUE_VERB_LS && job->state != QUEUE_STATE_HELD ? n : 0;
+			a->busy_recipients +=
+				n && a->verb != QUEUE_VERB_LS && job->state != QUEUE_STATE_HELD ? n : 0;
 			continue;
 		}
 		a->done_recipients += n;

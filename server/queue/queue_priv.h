@@ -56,13 +56,14 @@ struct queue_job {
 			uint32_t *out; /* indices for delivery while OUT */
 		} many;
 	};
-	uint32_t when;      /* WAITING: wall clock, seconds, of the next attempt. READY, OUT: q's clock, ms, since when */
-	uint16_t nrcpt;     /* 0: unused (an entry's first job only) */
+	uint32_t
+		when; /* WAITING: wall clock, seconds, of the next attempt. READY, OUT: q's clock, ms, since when */
+	uint16_t nrcpt; /* 0: unused (an entry's first job only) */
 	uint16_t attempts;
-	uint8_t state;      /* enum queue_state */
+	uint8_t state; /* enum queue_state */
 	uint8_t flags;
-	uint8_t notices;    /* delay notices made */
-	uint8_t epoch;      /* of q when it was routed */
+	uint8_t notices;             /* delay notices made */
+	uint8_t epoch;               /* of q when it was routed */
 	uint8_t end_kind, end_cause; /* ENDING: enum queue_notice_kind, enum queue_cause */
 };
 
@@ -76,7 +77,7 @@ enum queue_entry_flags {
 };
 
 struct queue_entry {
-	uint64_t id; /* what q->table finds */
+	uint64_t id;     /* what q->table finds */
 	struct list all; /* in q->entries, in the order in which they came */
 	int64_t created_at_us;
 	struct queue_image *image;
@@ -111,22 +112,22 @@ struct queue_dest_priv {
 	struct queue_dest pub;
 	struct queue *q;
 	struct map_node node;
-	struct list work; /* in q->work: something changed for it */
+	struct list work;              /* in q->work: something changed for it */
 	struct list fresh, retry, out; /* jobs */
 	uint64_t rcpts[QUEUE_STATE_MAX_];
 	uint32_t njobs, nready, nout;
 	struct ledger_member *member;
 	uint32_t conns, grants;
 	enum queue_dest_state state;
-	unsigned failures; /* in a row */
-	unsigned turns;    /* fresh mail takes most of them */
-	struct queue_reason *why; /* of the last failure */
+	unsigned failures;                 /* in a row */
+	unsigned turns;                    /* fresh mail takes most of them */
+	struct queue_reason *why;          /* of the last failure */
 	int64_t failed_at_us, probe_at_us; /* loop time, as all that follow */
-	int64_t grow_at_us; /* no more connections before */
-	int64_t rate_at_us; /* no message before */
-	int64_t idle_at_us; /* since when it has been without work */
-	bool gone;          /* its route is */
-	bool undecided;     /* DOWN because the probe's connection was closed; how it went may still be said */
+	int64_t grow_at_us;                /* no more connections before */
+	int64_t rate_at_us;                /* no message before */
+	int64_t idle_at_us;                /* since when it has been without work */
+	bool gone;                         /* its route is */
+	bool undecided; /* DOWN because the probe's connection was closed; how it went may still be said */
 	struct timer timer;
 	struct queue_job *building; /* while an entry is made: its job for this destination */
 	char text[];
@@ -141,13 +142,15 @@ struct queue {
 	struct queue_ops ops;
 	struct logger *log;
 	struct metric_shard *metrics;
-	struct spool *spool; /* from queue_start() on */
+	struct spool *spool;              /* from queue_start() on */
 	struct schedule schedule_default; /* of destinations without a route */
 
 	struct queue_table table;
 	struct list entries;
 	struct list cursors; /* struct queue_cursor */
 	struct list walks;   /* operators' actions under way: struct queue_walk.link */
+	struct list exports; /* struct queue_export_run.link */
+	unsigned nimports;   /* commits of imports under way */
 	struct heap wakes;
 	struct timer wake_timer;
 	uint64_t rcpts[QUEUE_STATE_MAX_];
@@ -162,8 +165,9 @@ struct queue {
 	struct queue_domains domains;
 	struct list retries; /* domains to be tried now */
 	struct queue_cursor {
-		struct list link;        /* in q->cursors */
-		struct queue_entry *at;  /* the next to look at; moves on when that one goes. NULL: at the end */
+		struct list link; /* in q->cursors */
+		struct queue_entry
+			*at; /* the next to look at; moves on when that one goes. NULL: at the end */
 	} retry_at;
 	struct timer retry_timer;
 
@@ -181,10 +185,10 @@ struct queue {
 	unsigned nreroute_runs;
 	uint8_t epoch;
 
-	struct scope scope; /* of loads and of the last sync */
+	struct scope scope;  /* of loads and of the last sync */
 	struct arena *arena; /* for a decoded envelope that lives for one call */
 	struct buf note, scratch;
-	uint64_t random; /* state of queue_random() */
+	uint64_t random;    /* state of queue_random() */
 	int64_t started_us; /* loop time: zero of the job's ms */
 	bool closing, syncing, closed;
 	struct op sync;
@@ -202,12 +206,13 @@ static inline struct queue_job *queue_job_used(struct queue_job *job)
 	return job;
 }
 
-#define queue_for_each_job(it, e) \
+#define queue_for_each_job(it, e)                                                                            \
 	for (struct queue_job *it = queue_job_used(&(e)->first); it; it = queue_job_used(it->next))
 /* The one in hand may be freed, split or settled; others may not go. */
 #define queue_for_each_job_safe(it, e)                                                                       \
-	for (struct queue_job *it = queue_job_used(&(e)->first), *it##_next = it ? queue_job_used(it->next) : NULL; it; \
-	     it = it##_next, it##_next = it ? queue_job_used(it->next) : NULL)
+	for (struct queue_job *it = queue_job_used(&(e)->first),                                             \
+			      *it##_next = it ? queue_job_used(it->next) : NULL;                             \
+	     it; it = it##_next, it##_next = it ? queue_job_used(it->next) : NULL)
 
 static inline struct queue_rcpt *queue_job_rcpts(struct queue_job *job)
 {
@@ -229,8 +234,9 @@ int64_t queue_loop_time(const struct queue *q, int64_t wall_us);
 int64_t queue_wall_time(const struct queue *q, int64_t loop_us);
 
 /* queue_entry.c */
-struct queue_entry *queue_entry_new(struct queue *q, uint64_t id, const struct envelope *env, uint64_t size_bytes);
-void queue_entry_free(struct queue *q, struct queue_entry *e); /* whatever state it is in; tells nobody */
+struct queue_entry *queue_entry_new(struct queue *q, uint64_t id, const struct envelope *env,
+				    uint64_t size_bytes);
+void queue_entry_free(struct queue *q, struct queue_entry *e);  /* whatever state it is in; tells nobody */
 bool queue_entry_check(struct queue *q, struct queue_entry *e); /* true: nothing was left of it and it went */
 struct schedule_message queue_entry_message(const struct queue_entry *e);
 const struct schedule *queue_job_schedule(const struct queue_job *job);
@@ -241,23 +247,31 @@ void queue_job_settle(struct queue *q, struct queue_job *job); /* between leave 
 struct queue_job *queue_job_extract(struct queue *q, struct queue_job *job, uint8_t pick);
 /* Marks those of @job that are among @index (ascending) with pick 1, others with 0. Returns how many. */
 uint32_t queue_job_pick(struct queue_job *job, const uint32_t *index, uint32_t n);
-void queue_job_move(struct queue *q, struct queue_job *job, struct queue_dest_priv *d); /* between leave and enter */
+void queue_job_move(struct queue *q, struct queue_job *job,
+		    struct queue_dest_priv *d); /* between leave and enter */
 /* Notes tell recipients with different replies apart; those that stand at the same point go together again. Before they enter. */
 void queue_entry_merge(struct queue *q, struct queue_entry *e);
 void queue_rcpt_reason(struct queue *q, struct queue_rcpt *r, const struct queue_outcome *o, size_t text_max);
 uint64_t queue_memory(const struct queue *q);
 
+/* queue_recover.c: of an entry whose jobs are in no state yet */
+void queue_entry_as_it_came(struct queue *q, struct queue_entry *e, const struct envelope *env);
+void queue_entry_hold_unreadable(struct queue *q, struct queue_entry *e);
+
 /* queue_wake.c */
 void queue_job_arm(struct queue *q, struct queue_job *job);
 void queue_wakes_arm(struct queue *q);
 void queue_wake_init(struct queue *q);
-void queue_job_end(struct queue *q, struct queue_job *job, enum queue_notice_kind kind, enum queue_cause cause); /* it was entered */
+void queue_job_end(struct queue *q, struct queue_job *job, enum queue_notice_kind kind,
+		   enum queue_cause cause); /* it was entered */
 unsigned queue_job_notices_due(const struct queue_job *job, int64_t wall_us);
 
 /* queue_image.c */
-void queue_image_keep(struct queue *q, struct queue_entry *e, struct spool_image *img); /* takes over the reference */
+void queue_image_keep(struct queue *q, struct queue_entry *e,
+		      struct spool_image *img); /* takes over the reference */
 void queue_image_drop(struct queue *q, struct queue_entry *e);
-void queue_image_done(struct queue *q, struct queue_entry *e); /* drops it if no job is to be tried or returned soon */
+void queue_image_done(struct queue *q,
+		      struct queue_entry *e); /* drops it if no job is to be tried or returned soon */
 
 /* queue_dest.c */
 struct queue_dest_priv *queue_dest_get(struct queue *q, const struct queue_route *route);
@@ -269,9 +283,11 @@ void queue_dest_free(struct queue_dest_priv *d);
 
 /* queue_state.c: notes */
 void queue_state_group(struct queue_note_writer *w, struct queue_job *job, bool with_texts);
-void queue_state_write(struct queue *q, struct queue_entry *e, struct queue_job *job); /* where @job stands goes to the spool */
+void queue_state_write(struct queue *q, struct queue_entry *e,
+		       struct queue_job *job); /* where @job stands goes to the spool */
 void queue_state_settled_group(struct queue_note_writer *w, struct queue_job *job);
-void queue_state_write_settled(struct queue *q, struct queue_job *job); /* nothing, if the message goes as a whole */
+void queue_state_write_settled(struct queue *q,
+			       struct queue_job *job); /* nothing, if the message goes as a whole */
 /* All of it in one note; nothing for a message that is as it came. */
 void queue_state_snapshot(struct queue_entry *e, struct buf *note);
 int queue_state_apply(struct queue *q, struct queue_entry *e, struct span note);
@@ -297,10 +313,15 @@ void queue_cursors_entry_gone(struct queue *q, struct queue_entry *e);
 void queue_walks_cancel(struct queue *q);
 bool queue_order_needs_envelope(const struct queue_action *a);
 /* Marks the recipients of @e that match with pick 1, others with 0. @env NULL: what only it can tell matches. Returns how many. */
-uint32_t queue_order_match(struct queue *q, const struct queue_action *a, struct queue_entry *e, const struct envelope *env);
-void queue_order_row(struct queue *q, struct queue_action *a, struct queue_entry *e, const struct envelope *env);
+uint32_t queue_order_match(struct queue *q, const struct queue_action *a, struct queue_entry *e,
+			   const struct envelope *env);
+void queue_order_row(struct queue *q, struct queue_action *a, struct queue_entry *e,
+		     const struct envelope *env);
 /* The order for those with pick 1. Counts in @a; @e may be gone. Returns whether anything was changed. */
 bool queue_order_carry_out(struct queue *q, struct queue_action *a, struct queue_entry *e);
+
+/* queue_export.c */
+void queue_exports_cancel(struct queue *q);
 
 /* queue_retry.c */
 void queue_retry_init(struct queue *q);

@@ -46,7 +46,8 @@ static struct queue_reason *find(struct queue_reasons *t, struct span key)
 	return node ? queue_reason_ref(map_entry(node, struct queue_reason, node)) : NULL;
 }
 
-struct queue_reason *queue_reason_get(struct queue_reasons *t, const struct queue_outcome *said, size_t text_max)
+struct queue_reason *queue_reason_get(struct queue_reasons *t, const struct queue_outcome *said,
+				      size_t text_max)
 {
 	struct queue_outcome o = *said;
 	char octets[KEY_MAX];

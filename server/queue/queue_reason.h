@@ -27,7 +27,8 @@ void queue_reasons_init(struct queue_reasons *t, uint64_t budget_bytes);
 void queue_reasons_deinit(struct queue_reasons *t); /* all must have been put */
 
 /* For code, enhanced, text (cut at @text_max) and remote of @o. NULL when it says nothing at all. */
-struct queue_reason *queue_reason_get(struct queue_reasons *t, const struct queue_outcome *o, size_t text_max);
+struct queue_reason *queue_reason_get(struct queue_reasons *t, const struct queue_outcome *o,
+				      size_t text_max);
 struct queue_reason *queue_reason_ref(struct queue_reason *r); /* accepts NULL, as put does */
 void queue_reason_put(struct queue_reasons *t, struct queue_reason **r);
 

@@ -9,6 +9,20 @@
 
 enum { AT_ONCE = 1000, PER_SECOND = 2000, SPREAD_MAX_S = 300 };
 
+/* Where its envelope alone puts it. */
+void queue_entry_as_it_came(struct queue *q, struct queue_entry *e, const struct envelope *env)
+{
+	const struct queue_outcome held = { .text = env->hold_reason };
+
+	e->flags |= ENTRY_RECOVERED;
+	queue_for_each_job(job, e)
+	{
+		job->state = env->flags & ENVELOPE_HELD ? QUEUE_STATE_HELD : QUEUE_STATE_READY;
+		for (uint32_t i = 0; job->state == QUEUE_STATE_HELD && i < job->nrcpt; i++)
+			queue_rcpt_reason(q, &queue_job_rcpts(job)[i], &held, QUEUE_TEXT_KEPT_MAX);
+	}
+}
+
 static int on_message(void *arg, uint64_t id, struct span meta, uint64_t head_bytes, uint64_t body_bytes)
 {
 	struct queue *q = arg;
@@ -21,23 +35,19 @@ static int on_message(void *arg, uint64_t id, struct span meta, uint64_t head_by
 	struct queue_entry *e = queue_entry_new(q, id, &env, head_bytes + body_bytes);
 	if (!e)
 		return 0; /* a second copy of one that is here already */
-	e->flags |= ENTRY_RECOVERED;
-	const struct queue_outcome held = { .text = env.hold_reason };
-	queue_for_each_job (job, e) {
-		job->state = env.flags & ENVELOPE_HELD ? QUEUE_STATE_HELD : QUEUE_STATE_READY;
-		for (uint32_t i = 0; job->state == QUEUE_STATE_HELD && i < job->nrcpt; i++)
-			queue_rcpt_reason(q, &queue_job_rcpts(job)[i], &held, QUEUE_TEXT_KEPT_MAX);
-	}
+	queue_entry_as_it_came(q, e, &env);
 	return 0;
 }
 
-static void hold_unreadable(struct queue *q, struct queue_entry *e)
+void queue_entry_hold_unreadable(struct queue *q, struct queue_entry *e)
 {
 	const struct queue_outcome why = {
-		.text = SPAN("what was tried is not readable: releasing it may deliver it again to some recipients")
+		.text = SPAN(
+			"what was tried is not readable: releasing it may deliver it again to some recipients")
 	};
 
-	queue_for_each_job (job, e) {
+	queue_for_each_job(job, e)
+	{
 		job->state = QUEUE_STATE_HELD;
 		for (uint32_t i = 0; i < job->nrcpt; i++)
 			queue_rcpt_reason(q, &queue_job_rcpts(job)[i], &why, QUEUE_TEXT_KEPT_MAX);
@@ -50,7 +60,7 @@ static void on_note(void *arg, uint64_t id, struct span note)
 	struct queue_entry *e = queue_find(q, id);
 
 	if (e && queue_state_apply(q, e, note) < 0)
-		hold_unreadable(q, e);
+		queue_entry_hold_unreadable(q, e);
 }
 
 static void on_dropped(void *arg, uint64_t id)
@@ -73,9 +83,11 @@ static void on_snapshot(void *arg, uint64_t id, struct buf *note_r)
 
 void queue_recovery(struct queue *q, struct spool_recovery *recovery_r)
 {
-	*recovery_r = (struct spool_recovery){
-		.arg = q, .message = on_message, .note = on_note, .dropped = on_dropped, .snapshot = on_snapshot
-	};
+	*recovery_r = (struct spool_recovery){ .arg = q,
+					       .message = on_message,
+					       .note = on_note,
+					       .dropped = on_dropped,
+					       .snapshot = on_snapshot };
 }
 
 /* ---- start ---------------------------------------------------------------------------------------------------- */
@@ -110,19 +122,17 @@ void queue_start(struct queue *q, struct spool *spool)
 
 	require(!q->spool);
 	q->spool = spool;
-	list_for_each (link, &q->entries) {
+	list_for_each(link, &q->entries) {
 		struct queue_entry *e = list_entry(link, struct queue_entry, all);
 
 		queue_entry_merge(q, e);
-		queue_for_each_job (job, e)
-			s.overdue += is_overdue(job, s.now_s);
+		queue_for_each_job(job, e) s.overdue += is_overdue(job, s.now_s);
 	}
 	s.seconds = s.overdue / PER_SECOND < SPREAD_MAX_S ? s.overdue / PER_SECOND + 1 : SPREAD_MAX_S;
-	list_for_each_safe (link, &q->entries) {
+	list_for_each_safe(link, &q->entries) {
 		struct queue_entry *e = list_entry(link, struct queue_entry, all);
 
-		queue_for_each_job_safe (job, e)
-			enter(q, job, &s);
+		queue_for_each_job_safe(job, e) enter(q, job, &s);
 		queue_entry_check(q, e); /* settled, and the crash came before its drop was written */
 	}
 	arena_release(q->arena);

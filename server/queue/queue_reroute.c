@@ -19,7 +19,7 @@ enum {
 struct queue_reroute_run {
 	struct list link; /* in q->reroute_runs */
 	struct queue *q;
-	uint64_t id;      /* its entry may go meanwhile */
+	uint64_t id; /* its entry may go meanwhile */
 	struct spool_load load;
 };
 
@@ -72,9 +72,7 @@ static int route_entry(struct queue *q, struct queue_entry *e, struct spool_imag
 	const int ret = envelope_decode(img->meta, q->arena, &env);
 	if (ret < 0 || env.nrcpt != e->nrcpt_all)
 		return ret < 0 ? ret : -ERR_CORRUPT;
-	queue_for_each_job_safe (job, e)
-		if (job->flags & JOB_ROUTING)
-			route_job(q, job, &env);
+	queue_for_each_job_safe(job, e) if (job->flags & JOB_ROUTING) route_job(q, job, &env);
 	arena_release(q->arena);
 	return 0;
 }
@@ -84,7 +82,8 @@ static void not_routed(struct queue *q, struct queue_entry *e, int err)
 	const bool never = err == -ERR_NOTFOUND || err == -ERR_CORRUPT;
 	const struct queue_outcome why = { .text = SPAN("the message cannot be read from the spool") };
 
-	queue_for_each_job_safe (job, e) {
+	queue_for_each_job_safe(job, e)
+	{
 		if (!(job->flags & JOB_ROUTING))
 			continue;
 		queue_job_leave(q, job);
@@ -126,9 +125,7 @@ static void on_loaded(struct op *op)
 static void start(struct queue *q, struct queue_entry *e)
 {
 	/* All of its jobs that wait for this leave the list: they are found by their flag. */
-	queue_for_each_job (job, e)
-		if (job->flags & JOB_ROUTING)
-			list_remove(&job->link);
+	queue_for_each_job(job, e) if (job->flags & JOB_ROUTING) list_remove(&job->link);
 	if (e->image) {
 		const int ret = route_entry(q, e, e->image->img);
 		if (ret < 0)
@@ -153,7 +150,9 @@ void queue_reroute_pump(struct queue *q)
 {
 	struct list *link;
 
-	for (unsigned n = 0; !q->closing && q->nreroute_runs < QUEUE_LOADS_MAX && (link = list_first(&q->reroutes)) != NULL; n++) {
+	for (unsigned n = 0;
+	     !q->closing && q->nreroute_runs < QUEUE_LOADS_MAX && (link = list_first(&q->reroutes)) != NULL;
+	     n++) {
 		if (n == STARTS_MAX) {
 			queue_kick(q);
 			return;
@@ -164,7 +163,7 @@ void queue_reroute_pump(struct queue *q)
 
 void queue_reroutes_cancel(struct queue *q)
 {
-	list_for_each (link, &q->reroute_runs)
+	list_for_each(link, &q->reroute_runs)
 		op_cancel(&list_entry(link, struct queue_reroute_run, link)->load.op);
 }
 
@@ -173,7 +172,7 @@ void queue_reroutes_cancel(struct queue *q)
 void queue_reroute(struct queue *q)
 {
 	q->epoch++;
-	map_for_each (node, &q->dests) {
+	map_for_each(node, &q->dests) {
 		struct queue_dest_priv *d = map_entry(node, struct queue_dest_priv, node);
 		struct queue_route route = { 0 };
 

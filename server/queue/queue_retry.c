@@ -78,7 +78,7 @@ uint64_t queue_retry_domain(struct queue *q, struct span domain)
 			n = d->pending;
 		}
 	} else {
-		map_for_each (node, &q->domains.map) {
+		map_for_each(node, &q->domains.map) {
 			struct queue_domain *d = map_entry(node, struct queue_domain, node);
 			if (d->pending == 0 || !queue_match_domain(domain, queue_domain_name(d)))
 				continue;
@@ -96,15 +96,13 @@ static void slice(struct timer *t)
 	struct queue_entry *e = NULL;
 
 	for (unsigned n = 0; n < SLICE && (e = queue_cursor_next(&q->retry_at, q)) != NULL; n++)
-		queue_for_each_job (job, e)
-			if (is_retried(job))
-				queue_job_retry(q, job);
+		queue_for_each_job(job, e) if (is_retried(job)) queue_job_retry(q, job);
 	if (e) {
 		timer_set_in(q->loop, &q->retry_timer, 1);
 		return;
 	}
 	queue_cursor_stop(&q->retry_at);
-	list_for_each_safe (link, &q->retries) {
+	list_for_each_safe(link, &q->retries) {
 		struct queue_domain *d = list_entry(link, struct queue_domain, link);
 		if (d->retry == DOMAIN_RETRYING)
 			unmark(q, d);
@@ -116,7 +114,7 @@ void queue_retry_pump(struct queue *q)
 {
 	if (q->closing || list_empty(&q->retries) || !list_empty(&q->retry_at.link))
 		return;
-	list_for_each (link, &q->retries)
+	list_for_each(link, &q->retries)
 		list_entry(link, struct queue_domain, link)->retry = DOMAIN_RETRYING;
 	queue_cursor_start(q, &q->retry_at);
 	timer_set_in(q->loop, &q->retry_timer, 1);

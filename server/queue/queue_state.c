@@ -10,8 +10,8 @@ static struct queue_note_group group_of(const struct queue_job *job)
 {
 	static const enum queue_note_tag tags[QUEUE_STATE_MAX_] = {
 		[QUEUE_STATE_READY] = QUEUE_NOTE_READY, /* OUT: after a crash it is tried again */
-		[QUEUE_STATE_OUT] = QUEUE_NOTE_READY,	[QUEUE_STATE_WAITING] = QUEUE_NOTE_WAITING,
-		[QUEUE_STATE_HELD] = QUEUE_NOTE_HELD,	[QUEUE_STATE_ENDING] = QUEUE_NOTE_ENDING,
+		[QUEUE_STATE_OUT] = QUEUE_NOTE_READY,   [QUEUE_STATE_WAITING] = QUEUE_NOTE_WAITING,
+		[QUEUE_STATE_HELD] = QUEUE_NOTE_HELD,   [QUEUE_STATE_ENDING] = QUEUE_NOTE_ENDING,
 	};
 
 	return (struct queue_note_group){
@@ -103,9 +103,8 @@ static void only_group(struct queue_note_writer *w, struct queue_entry *e)
 	const struct queue_note_group g = { .tag = QUEUE_NOTE_ONLY };
 	bool *left = mem_alloc_array(e->nrcpt_all, sizeof *left);
 
-	queue_for_each_job (job, e)
-		for (uint32_t i = 0; i < job->nrcpt; i++)
-			left[queue_job_rcpts(job)[i].index] = true;
+	queue_for_each_job(job, e) for (uint32_t i = 0; i < job->nrcpt; i++)
+		left[queue_job_rcpts(job)[i].index] = true;
 	queue_note_group_begin(w, &g);
 	for (uint32_t i = 0; i < e->nrcpt_all; i++)
 		if (left[i])
@@ -121,9 +120,7 @@ static bool snapshot(struct queue_entry *e, struct buf *note, bool with_texts)
 	queue_note_begin(&w, note);
 	if (e->nrcpt < e->nrcpt_all)
 		only_group(&w, e);
-	queue_for_each_job (job, e)
-		if (!is_new(job))
-			queue_state_group(&w, job, with_texts);
+	queue_for_each_job(job, e) if (!is_new(job)) queue_state_group(&w, job, with_texts);
 	return queue_note_end(&w);
 }
 
@@ -131,8 +128,7 @@ void queue_state_snapshot(struct queue_entry *e, struct buf *note)
 {
 	bool says = e->nrcpt < e->nrcpt_all;
 
-	queue_for_each_job (job, e)
-		says |= !is_new(job);
+	queue_for_each_job(job, e) says |= !is_new(job);
 	if (!says || snapshot(e, note, true))
 		return;
 	buf_reset(note);
@@ -171,12 +167,13 @@ static void set_job(struct queue *q, struct queue_job *job, const struct queue_n
 		queue_rcpt_reason(q, &r[i], &g->reason, QUEUE_TEXT_MAX);
 }
 
-static void apply_group(struct queue *q, struct queue_entry *e, const struct queue_note_group *g, const uint32_t *index,
-			uint32_t n)
+static void apply_group(struct queue *q, struct queue_entry *e, const struct queue_note_group *g,
+			const uint32_t *index, uint32_t n)
 {
 	const bool settles = g->tag == QUEUE_NOTE_SETTLED || g->tag == QUEUE_NOTE_ONLY;
 
-	queue_for_each_job_safe (job, e) {
+	queue_for_each_job_safe(job, e)
+	{
 		queue_job_pick(job, index, n);
 		struct queue_job *piece = queue_job_extract(q, job, g->tag != QUEUE_NOTE_ONLY);
 		if (piece && settles)
@@ -187,7 +184,8 @@ static void apply_group(struct queue *q, struct queue_entry *e, const struct que
 }
 
 /* Reads the recipients of the group @g and applies it. */
-static int read_group(struct queue *q, struct queue_entry *e, struct queue_note_reader *r, const struct queue_note_group *g)
+static int read_group(struct queue *q, struct queue_entry *e, struct queue_note_reader *r,
+		      const struct queue_note_group *g)
 {
 	uint32_t few[64], *index = few, n = 0, at;
 	int ret;

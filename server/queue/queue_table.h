@@ -26,7 +26,8 @@ struct queue_table {
 void queue_table_init(struct queue_table *t);
 void queue_table_deinit(struct queue_table *t);
 
-uint64_t *queue_table_get(const struct queue_table *t, uint64_t id); /* the embedded id, for container_of; or NULL */
-bool queue_table_put(struct queue_table *t, uint64_t *id);           /* false: there is one with this id */
-void queue_table_remove(struct queue_table *t, uint64_t *id);        /* it must be in the table */
+uint64_t *queue_table_get(const struct queue_table *t,
+			  uint64_t id);                       /* the embedded id, for container_of; or NULL */
+bool queue_table_put(struct queue_table *t, uint64_t *id);    /* false: there is one with this id */
+void queue_table_remove(struct queue_table *t, uint64_t *id); /* it must be in the table */
 size_t queue_table_bytes(const struct queue_table *t);

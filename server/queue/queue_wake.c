@@ -55,7 +55,8 @@ static int64_t due_at(const struct queue *q, const struct queue_job *job)
 		return queue_loop_time(q, at);
 	}
 	const int64_t grace = ready_since_us(q, job) + READY_GRACE_US;
-	const int64_t soft = max_of(queue_loop_time(q, why == SCHEDULE_END_DELIVERBY ? notice : min_of(end, notice)), grace);
+	const int64_t soft = max_of(
+		queue_loop_time(q, why == SCHEDULE_END_DELIVERBY ? notice : min_of(end, notice)), grace);
 	return why == SCHEDULE_END_DELIVERBY ? min_of(soft, queue_loop_time(q, end)) : soft;
 }
 
@@ -78,7 +79,8 @@ void queue_job_arm(struct queue *q, struct queue_job *job)
 	}
 }
 
-void queue_job_end(struct queue *q, struct queue_job *job, enum queue_notice_kind kind, enum queue_cause cause)
+void queue_job_end(struct queue *q, struct queue_job *job, enum queue_notice_kind kind,
+		   enum queue_cause cause)
 {
 	struct queue_rcpt *r = queue_job_rcpts(job);
 
@@ -116,7 +118,8 @@ static void wake(struct queue *q, struct queue_job *job)
 		list_push_back(&q->endings, &job->link);
 		queue_kick(q);
 	} else if (why == SCHEDULE_END_DELIVERBY && now >= end) {
-		queue_job_end(q, job, QUEUE_NOTICE_FAILED, QUEUE_CAUSE_DELIVERBY); /* RFC 2852 section 4.1.4, by-mode R */
+		queue_job_end(q, job, QUEUE_NOTICE_FAILED,
+			      QUEUE_CAUSE_DELIVERBY); /* RFC 2852 section 4.1.4, by-mode R */
 	} else if (graced && now >= end) {
 		queue_job_end(q, job, QUEUE_NOTICE_FAILED, QUEUE_CAUSE_EXPIRED);
 	} else if (!ready && job->when * INT64_C(1000000) <= now) {
@@ -135,7 +138,8 @@ static void on_wake(struct timer *t)
 	const int64_t now = loop_now_us(q->loop);
 	struct heap_node *first;
 
-	for (unsigned n = 0; n < WAKES_MAX && (first = heap_min(&q->wakes)) != NULL && first->key <= now; n++) {
+	for (unsigned n = 0; n < WAKES_MAX && (first = heap_min(&q->wakes)) != NULL && first->key <= now;
+	     n++) {
 		heap_remove(&q->wakes, first);
 		wake(q, container_of(first, struct queue_job, wake));
 	}

@@ -5,13 +5,14 @@
 
 #define SECOND_US INT64_C(1000000)
 #define MINUTE_US (60 * SECOND_US)
-#define HOUR_US	  (60 * MINUTE_US)
-#define DAY_US	  (24 * HOUR_US)
+#define HOUR_US   (60 * MINUTE_US)
+#define DAY_US    (24 * HOUR_US)
 
 void schedule_init(struct schedule *s)
 {
 	*s = (struct schedule){
-		.step_us = { 5 * MINUTE_US, 15 * MINUTE_US, 30 * MINUTE_US, HOUR_US, 2 * HOUR_US, 4 * HOUR_US },
+		.step_us = { 5 * MINUTE_US, 15 * MINUTE_US, 30 * MINUTE_US, HOUR_US, 2 * HOUR_US,
+			     4 * HOUR_US },
 		.nsteps = 6,
 		.jitter_percent = 10,
 		.lifetime_us = 5 * DAY_US, /* RFC 5321 section 4.5.4.1: generally at least 4 to 5 days */
@@ -31,7 +32,8 @@ static int parse_list(struct span text, int64_t *list, unsigned list_max, int64_
 		int64_t us;
 
 		if (!duration_parse(word, &us))
-			return errtext_set(e, ERR_SYNTAX, "\"%.*s\" is no duration, like \"5m\" or \"1h30m\"", SPAN_ARG(word));
+			return errtext_set(e, ERR_SYNTAX, "\"%.*s\" is no duration, like \"5m\" or \"1h30m\"",
+					   SPAN_ARG(word));
 		if (us < min_us)
 			return errtext_set(e, ERR_SYNTAX, "\"%.*s\" is too short", SPAN_ARG(word));
 		if (n == list_max)
@@ -81,7 +83,8 @@ static int64_t later(int64_t at_us, int64_t by_us)
 	return __builtin_add_overflow(at_us, by_us, &sum) ? INT64_MAX : sum;
 }
 
-int64_t schedule_expires_at(const struct schedule *s, const struct schedule_message *m, enum schedule_end *why_r)
+int64_t schedule_expires_at(const struct schedule *s, const struct schedule_message *m,
+			    enum schedule_end *why_r)
 {
 	const int64_t end = later(m->created_at_us, m->null_sender ? s->bounce_lifetime_us : s->lifetime_us);
 
@@ -102,8 +105,8 @@ int64_t schedule_wait_us(const struct schedule *s, unsigned attempt, uint64_t ra
 	return wait + (int64_t)(jitter_max ? random % (jitter_max + 1) : 0);
 }
 
-enum schedule_verdict schedule_next(const struct schedule *s, const struct schedule_message *m, int64_t now_us, unsigned attempt,
-				    uint64_t random, int64_t *at_r)
+enum schedule_verdict schedule_next(const struct schedule *s, const struct schedule_message *m,
+				    int64_t now_us, unsigned attempt, uint64_t random, int64_t *at_r)
 {
 	enum schedule_end why;
 	const int64_t end = schedule_expires_at(s, m, &why);

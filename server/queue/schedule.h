@@ -51,15 +51,16 @@ struct schedule_message {
 enum schedule_end { SCHEDULE_END_LIFETIME, SCHEDULE_END_DELIVERBY };
 
 /* When @m is given up, and because of what. */
-int64_t schedule_expires_at(const struct schedule *s, const struct schedule_message *m, enum schedule_end *why_r);
+int64_t schedule_expires_at(const struct schedule *s, const struct schedule_message *m,
+			    enum schedule_end *why_r);
 
 enum schedule_verdict { SCHEDULE_RETRY, SCHEDULE_EXPIRED };
 
 /* After attempt number @attempt (1 = the first) was deferred at @now_us: *at_r is when the next one is due, or the end by
  * DELIVERBY, when there is none but the message is to be returned then. SCHEDULE_EXPIRED, and *at_r untouched: it is to be
  * returned now. @random is any number, uniform over 64 bits. */
-enum schedule_verdict schedule_next(const struct schedule *s, const struct schedule_message *m, int64_t now_us, unsigned attempt,
-				    uint64_t random, int64_t *at_r);
+enum schedule_verdict schedule_next(const struct schedule *s, const struct schedule_message *m,
+				    int64_t now_us, unsigned attempt, uint64_t random, int64_t *at_r);
 /* The wait after @attempt alone: for destinations, which have no lifetime. */
 int64_t schedule_wait_us(const struct schedule *s, unsigned attempt, uint64_t random);
 

@@ -56,7 +56,8 @@ enum limit_source {
 const char *limit_source_name(enum limit_source s);
 
 struct limit_request {
-	struct span key;   /* 1 .. LIMIT_KEY_MAX octets: the limit's name and whom it counts, e.g. "device:minute:mfp-1234" */
+	struct span
+		key; /* 1 .. LIMIT_KEY_MAX octets: the limit's name and whom it counts, e.g. "device:minute:mfp-1234" */
 	struct rate rate;
 	uint64_t quantity; /* >= 1 */
 	enum limit_mode mode;
@@ -80,9 +81,11 @@ struct limit_store;
 
 struct limit_store_ops {
 	/* True: *answer_r is the answer. Never waits. */
-	bool (*try_now)(struct limit_store *s, const struct limit_request *req, struct limit_answer *answer_r);
+	bool (*try_now)(struct limit_store *s, const struct limit_request *req,
+			struct limit_answer *answer_r);
 	/* Only asked when try_now said false. */
-	int (*take_start)(struct limit_store *s, struct limit_take *t, struct scope *scope, int64_t deadline_us);
+	int (*take_start)(struct limit_store *s, struct limit_take *t, struct scope *scope,
+			  int64_t deadline_us);
 	void (*refund)(struct limit_store *s, const struct limit_request *req);
 };
 

@@ -100,7 +100,8 @@ static struct limit_key *key_new(struct limit_memory *m, struct shard *sh, struc
 	return k;
 }
 
-static bool memory_try_now(struct limit_store *s, const struct limit_request *req, struct limit_answer *answer_r)
+static bool memory_try_now(struct limit_store *s, const struct limit_request *req,
+			   struct limit_answer *answer_r)
 {
 	struct limit_memory *m = memory_of(s);
 	struct shard *sh = shard_of(m, req->key);
@@ -131,7 +132,8 @@ static bool memory_try_now(struct limit_store *s, const struct limit_request *re
 	return true;
 }
 
-static int memory_take_start(struct limit_store *s, struct limit_take *t, struct scope *scope, int64_t deadline_us)
+static int memory_take_start(struct limit_store *s, struct limit_take *t, struct scope *scope,
+			     int64_t deadline_us)
 {
 	(void)s, (void)t, (void)scope, (void)deadline_us;
 	const bool never_asked = false; /* it decides at once */

@@ -12,9 +12,10 @@
 #include "state/limit.h"
 
 struct limit_memory_config {
-	uint32_t keys_max;                  /* 1,000,000: over all shards, which share it evenly */
-	enum limit_source source;           /* what answers say: MEMORY, or LOCAL behind a shared store */
-	int64_t (*now_us)(void *clock_arg); /* a clock that does not go back, safe from any thread; NULL: the system's */
+	uint32_t keys_max;        /* 1,000,000: over all shards, which share it evenly */
+	enum limit_source source; /* what answers say: MEMORY, or LOCAL behind a shared store */
+	int64_t (*now_us)(
+		void *clock_arg); /* a clock that does not go back, safe from any thread; NULL: the system's */
 	void *clock_arg;
 };
 

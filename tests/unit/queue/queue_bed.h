@@ -27,6 +27,7 @@ struct bed_message {
 	struct list link, notes;
 	uint64_t id;
 	struct spool_image *image; /* the spool's own reference */
+	char *body;                /* of a large one */
 	bool dropped;
 };
 
@@ -37,6 +38,12 @@ struct spool {
 	int load_error, sync_error;
 	unsigned loads, notes, drops, syncs;
 	unsigned images; /* references that others hold */
+	/* writing */
+	unsigned writes;     /* that are open */
+	unsigned again_each; /* every so many pieces of a body the disk is behind; 0: never */
+	int begin_error, commit_error;
+	/* messages with this many octets of body or more are large; 0: none is */
+	size_t large;
 };
 
 /* An image is one block: the struct, then what its spans point to. */
@@ -46,7 +53,8 @@ struct bed_image {
 	char octets[];
 };
 
-static struct spool_image *bed_image_new(struct spool *s, uint64_t id, struct span meta, struct span head, struct span body)
+static struct spool_image *bed_image_new(struct spool *s, uint64_t id, struct span meta, struct span head,
+					 struct span body)
 {
 	struct bed_image *im = mem_alloc(sizeof *im + meta.n + head.n + body.n + 1);
 
@@ -81,7 +89,7 @@ void spool_image_unref(struct spool_image **img)
 
 static struct bed_message *bed_find(struct spool *s, uint64_t id)
 {
-	list_for_each (link, &s->messages) {
+	list_for_each(link, &s->messages) {
 		struct bed_message *m = list_entry(link, struct bed_message, link);
 		if (m->id == id && !m->dropped)
 			return m;
@@ -110,7 +118,7 @@ void spool_drop(struct spool *s, uint64_t id)
 	s->drops++;
 }
 
-static void bed_op_cancel(struct op *op)
+static inline void bed_op_cancel(struct op *op)
 {
 	op_complete(op, -ERR_CANCELED);
 }
@@ -143,6 +151,115 @@ int spool_load_start(struct spool_load *ld, struct scope *scope, struct spool *s
 	return 0;
 }
 
+/* ---- writing and reading, for import and export ---- */
+
+struct spool_write {
+	struct spool *spool;
+	struct buf body;
+	unsigned pieces;
+	void (*room)(void *arg);
+	void *room_arg;
+	struct task room_task;
+};
+
+static void bed_room(struct task *t)
+{
+	struct spool_write *w = container_of(t, struct spool_write, room_task);
+
+	w->room(w->room_arg);
+}
+
+int spool_write_begin(struct spool *s, uint64_t size_hint, struct spool_write **w_r)
+{
+	(void)size_hint;
+	if (s->begin_error)
+		return s->begin_error;
+	*w_r = mem_alloc(sizeof **w_r);
+	(*w_r)->spool = s;
+	buf_init(&(*w_r)->body, 1 << 20);
+	task_init(&(*w_r)->room_task, bed_room);
+	s->writes++;
+	return 0;
+}
+
+int spool_write_body(struct spool_write *w, struct span piece)
+{
+	if (!buf_add_span(&w->body, piece))
+		return -ERR_TOOBIG;
+	if (w->spool->again_each == 0 || ++w->pieces % w->spool->again_each != 0)
+		return 0;
+	task_schedule(w->spool->loop, &w->room_task);
+	return -ERR_AGAIN;
+}
+
+void spool_write_on_room(struct spool_write *w, void (*room)(void *arg), void *arg)
+{
+	w->room = room;
+	w->room_arg = arg;
+}
+
+void spool_write_abort(struct spool_write **w)
+{
+	task_unschedule(&(*w)->room_task);
+	(*w)->spool->writes--;
+	buf_free(&(*w)->body);
+	free(*w);
+	*w = NULL;
+}
+
+static struct bed_message *bed_message_new(struct spool *s, struct span meta, struct span head,
+					   struct span body)
+{
+	struct bed_message *m = mem_alloc(sizeof *m);
+
+	m->id = s->next_id++;
+	m->image = bed_image_new(s, m->id, meta, head, body);
+	if (s->large && body.n >= s->large) {
+		m->image->file_bytes = body.n;
+		m->body = body.n ? mem_strndup(body.p, body.n) : NULL;
+		m->image->body = (struct span){ 0 };
+	}
+	list_init(&m->notes);
+	list_push_back(&s->messages, &m->link);
+	return m;
+}
+
+int spool_commit_start(struct spool_commit *c, struct scope *scope, struct spool_write **w, struct span meta,
+		       struct span head)
+{
+	struct spool *s = (*w)->spool;
+	const int ret = op_begin(&c->op, scope, "commit", M, bed_op_cancel);
+
+	if (ret < 0)
+		return ret;
+	if (!s->commit_error) {
+		struct bed_message *m = bed_message_new(s, meta, head, buf_span(&(*w)->body));
+		c->id = m->id;
+		c->image = m->body ? NULL : spool_image_ref(m->image);
+	}
+	spool_write_abort(w);
+	op_complete(&c->op, s->commit_error);
+	return 0;
+}
+
+int spool_read_start(struct spool_read *r, struct scope *scope, struct spool *s, uint64_t id)
+{
+	const int ret = op_begin(&r->op, scope, "read", M, bed_op_cancel);
+	struct bed_message *m = bed_find(s, id);
+
+	if (ret < 0)
+		return ret;
+	if (!m || !m->body) {
+		op_complete(&r->op, -ERR_NOTFOUND);
+		return 0;
+	}
+	const struct span piece = span_first(span_skip(span_make(m->body, m->image->file_bytes), r->offset),
+					     r->size < 7 ? r->size : 7);
+	memcpy(r->buf, piece.p, piece.n);
+	op_complete(&r->op, (int)piece.n);
+	return 0;
+}
+
 static void bed_spool_init(struct spool *s, struct loop *loop)
 {
 	*s = (struct spool){ .loop = loop, .next_id = 1000 };
@@ -157,6 +274,7 @@ static void bed_spool_deinit(struct spool *s)
 			free(list_entry(note, struct bed_note, link));
 		CHECK_INT(1, m->image->refs); /* the queue has given all of them back */
 		free(container_of(m->image, struct bed_image, pub));
+		free(m->body);
 		free(m);
 	}
 }
@@ -190,12 +308,12 @@ struct bed {
 	struct ledger_limits limits;
 
 	/* delivery */
-	const char *via;          /* all mail goes there; NULL: to the recipient's domain */
+	const char *via; /* all mail goes there; NULL: to the recipient's domain */
 	const char *route_name;
 	bool route_gone;
-	bool idle;                /* ready() does nothing */
-	bool keep;                /* connections stay open */
-	unsigned take_max;        /* jobs out at once */
+	bool idle;         /* ready() does nothing */
+	bool keep;         /* connections stay open */
+	unsigned take_max; /* jobs out at once */
 	unsigned readies, wanted, gone, removed, ended;
 	enum queue_cause ended_cause;
 	struct queue_work out[BED_OUT_MAX];
@@ -206,12 +324,13 @@ struct bed {
 	/* notices */
 	struct bed_said said[BED_NOTICES_MAX];
 	unsigned nsaid;
-	bool notices_wait;        /* the test says when they are done */
+	bool notices_wait; /* the test says when they are done */
 	int notice_status;
 	bool closed;
 };
 
-static void bed_route(void *arg, const struct envelope *env, const struct envelope_rcpt *rcpt, struct queue_route *route_r)
+static void bed_route(void *arg, const struct envelope *env, const struct envelope_rcpt *rcpt,
+		      struct queue_route *route_r)
 {
 	struct bed *b = arg;
 
@@ -286,7 +405,8 @@ static void bed_notify(void *arg, struct queue_notice *notice)
 		queue_notice_done(b->q, notice, b->notice_status);
 }
 
-static void bed_ended(void *arg, uint64_t id, const struct envelope *env, const struct queue_outcome *outcomes, uint32_t n)
+static void bed_ended(void *arg, uint64_t id, const struct envelope *env,
+		      const struct queue_outcome *outcomes, uint32_t n)
 {
 	struct bed *b = arg;
 
@@ -322,7 +442,9 @@ static void bed_queue_new(struct bed *b)
 
 static void bed_start(struct bed *b)
 {
-	*b = (struct bed){ .cfg = QUEUE_CONFIG_DEFAULT, .limits = LEDGER_LIMITS_DEFAULT, .take_max = BED_OUT_MAX };
+	*b = (struct bed){ .cfg = QUEUE_CONFIG_DEFAULT,
+			   .limits = LEDGER_LIMITS_DEFAULT,
+			   .take_max = BED_OUT_MAX };
 	b->loop = loop_new();
 	loop_set_resident(b->loop, false);
 	b->ledger = ledger_new();
@@ -435,6 +557,8 @@ static void bed_end(struct bed *b)
 {
 	bed_queue_end(b);
 	bed_run(b);
+	CHECK_INT(0, b->spool.writes);
+	CHECK_INT(0, check_verify_failures());
 	bed_spool_deinit(&b->spool);
 	ledger_free(&b->ledger);
 	logger_deinit(&b->log);
@@ -450,10 +574,10 @@ static void bed_restart(struct bed *b)
 	bed_queue_end(b);
 	bed_queue_new(b);
 	queue_recovery(b->q, &rec);
-	list_for_each (link, &b->spool.messages) {
+	list_for_each(link, &b->spool.messages) {
 		struct bed_message *m = list_entry(link, struct bed_message, link);
 		CHECK_INT(0, rec.message(rec.arg, m->id, m->image->meta, m->image->head.n, m->image->body.n));
-		list_for_each (n, &m->notes) {
+		list_for_each(n, &m->notes) {
 			struct bed_note *note = list_entry(n, struct bed_note, link);
 			rec.note(rec.arg, m->id, span_make(note->octets, note->n));
 		}
@@ -467,7 +591,8 @@ static void bed_restart(struct bed *b)
 /* ---- messages ------------------------------------------------------------------------------------------------- */
 
 /* The recipients of "a@x b@y" with the NOTIFY bits of @notify for all. */
-static void bed_rcpts(struct envelope *env, struct envelope_rcpt *rcpt, uint32_t max, const char *to, unsigned notify)
+static void bed_rcpts(struct envelope *env, struct envelope_rcpt *rcpt, uint32_t max, const char *to,
+		      unsigned notify)
 {
 	struct span left = span_of(to);
 
@@ -477,20 +602,19 @@ static void bed_rcpts(struct envelope *env, struct envelope_rcpt *rcpt, uint32_t
 		struct span domain = address;
 		NEED(env->nrcpt < max);
 		span_cut(&domain, '@');
-		rcpt[env->nrcpt++] = (struct envelope_rcpt){ .address = address, .domain = domain, .notify = (uint8_t)notify };
+		rcpt[env->nrcpt++] = (struct envelope_rcpt){ .address = address,
+							     .domain = domain,
+							     .notify = (uint8_t)notify };
 	}
 }
 
 static uint64_t bed_store(struct bed *b, const struct envelope *env)
 {
-	struct bed_message *m = mem_alloc(sizeof *m);
 	struct buf meta = BUF_INIT(ENVELOPE_OCTETS_MAX);
 
 	NEED(envelope_encode(env, &meta));
-	m->id = b->spool.next_id++;
-	m->image = bed_image_new(&b->spool, m->id, buf_span(&meta), SPAN("Subject: x\r\n\r\n"), SPAN("body\r\n"));
-	list_init(&m->notes);
-	list_push_back(&b->spool.messages, &m->link);
+	const struct bed_message *m = bed_message_new(&b->spool, buf_span(&meta), SPAN("Subject: x\r\n\r\n"),
+						      SPAN("body of it\r\n"));
 	buf_free(&meta);
 	return m->id;
 }
@@ -500,7 +624,8 @@ static uint64_t bed_add_env(struct bed *b, struct envelope *env)
 	if (env->arrived_at_us == 0)
 		env->arrived_at_us = bed_now(b);
 	const uint64_t id = bed_store(b, env);
-	queue_add(b->q, id, env, spool_image_ref(bed_find(&b->spool, id)->image), 20);
+	struct bed_message *m = bed_find(&b->spool, id);
+	queue_add(b->q, id, env, m->body ? NULL : spool_image_ref(m->image), 20);
 	bed_run(b);
 	return id;
 }

@@ -31,7 +31,8 @@ static struct ledger_limits limits_of(uint32_t connections)
 	return limits;
 }
 
-static struct ledger_member *join(struct ledger *l, const char *name, struct loop *loop, uint32_t connections, struct heard *h)
+static struct ledger_member *join(struct ledger *l, const char *name, struct loop *loop, uint32_t connections,
+				  struct heard *h)
 {
 	const struct ledger_limits limits = limits_of(connections);
 
@@ -49,7 +50,8 @@ static void connections_are_shared_by_name(void)
 	struct loop *loop = loop_new();
 	struct ledger *l = ledger_new();
 	struct heard ha = { 0 }, hb = { 0 }, hc = { 0 };
-	struct ledger_member *a = join(l, "r|x", loop, 2, &ha), *b = join(l, "r|x", loop, 2, &hb), *c = join(l, "r|y", loop, 2, &hc);
+	struct ledger_member *a = join(l, "r|x", loop, 2, &ha), *b = join(l, "r|x", loop, 2, &hb),
+			     *c = join(l, "r|y", loop, 2, &hc);
 
 	CHECK(ledger_open(a));
 	CHECK(ledger_open(b));
@@ -75,7 +77,8 @@ static void who_waits_is_next_and_others_are_told(void)
 	struct loop *loop = loop_new();
 	struct ledger *l = ledger_new();
 	struct heard ha = { 0 }, hb = { 0 }, hc = { 0 };
-	struct ledger_member *a = join(l, "r|x", loop, 1, &ha), *b = join(l, "r|x", loop, 1, &hb), *c = join(l, "r|x", loop, 1, &hc);
+	struct ledger_member *a = join(l, "r|x", loop, 1, &ha), *b = join(l, "r|x", loop, 1, &hb),
+			     *c = join(l, "r|x", loop, 1, &hc);
 
 	CHECK(ledger_open(a));
 	CHECK(!ledger_wanted(a));
@@ -114,7 +117,8 @@ static void a_grant_that_nobody_takes_goes_on(void)
 	struct loop *loop = loop_new();
 	struct ledger *l = ledger_new();
 	struct heard ha = { 0 }, hb = { 0 }, hc = { 0 };
-	struct ledger_member *a = join(l, "r|x", loop, 1, &ha), *b = join(l, "r|x", loop, 1, &hb), *c = join(l, "r|x", loop, 1, &hc);
+	struct ledger_member *a = join(l, "r|x", loop, 1, &ha), *b = join(l, "r|x", loop, 1, &hb),
+			     *c = join(l, "r|x", loop, 1, &hc);
 
 	CHECK(ledger_open(a));
 	CHECK(!ledger_open(b));
@@ -363,5 +367,6 @@ static void threads_take_exactly_the_rate(void)
 }
 
 TEST_MAIN(TEST(connections_are_shared_by_name), TEST(who_waits_is_next_and_others_are_told),
-	  TEST(a_grant_that_nobody_takes_goes_on), TEST(new_limits_count_at_once), TEST(a_rate_outlives_its_members),
-	  TEST(threads_never_open_more_than_the_limit), TEST(threads_take_exactly_the_rate))
+	  TEST(a_grant_that_nobody_takes_goes_on), TEST(new_limits_count_at_once),
+	  TEST(a_rate_outlives_its_members), TEST(threads_never_open_more_than_the_limit),
+	  TEST(threads_take_exactly_the_rate))

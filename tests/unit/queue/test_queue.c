@@ -118,7 +118,11 @@ static void outcomes_may_differ(void)
 		{ .rcpt = 3, .status = QUEUE_HELD, .text = SPAN("no TLS") },
 		{ .rcpt = 0, .status = QUEUE_DELIVERED, .code = 250 },
 		{ .rcpt = 2, .status = QUEUE_DEFERRED, .code = 451, .text = SPAN("greylisted") },
-		{ .rcpt = 1, .status = QUEUE_BOUNCED, .code = 550, .enhanced = SPAN("5.1.1"), .text = SPAN("no such user") },
+		{ .rcpt = 1,
+		  .status = QUEUE_BOUNCED,
+		  .code = 550,
+		  .enhanced = SPAN("5.1.1"),
+		  .text = SPAN("no such user") },
 	};
 	struct queue_job *job = b.out[0].job;
 	struct queue_dest *dest = b.dest[0];
@@ -305,7 +309,9 @@ static void held_by_its_envelope(void)
 {
 	struct bed b;
 	struct envelope_rcpt rcpt[2];
-	struct envelope env = { .sender = SPAN("a@example.org"), .flags = ENVELOPE_HELD, .hold_reason = SPAN("looks odd") };
+	struct envelope env = { .sender = SPAN("a@example.org"),
+				.flags = ENVELOPE_HELD,
+				.hold_reason = SPAN("looks odd") };
 
 	bed_start(&b);
 	bed_rcpts(&env, rcpt, 2, "b@x c@x", 0);
@@ -320,8 +326,9 @@ static void held_by_its_envelope(void)
 	bed_end(&b);
 }
 
-TEST_MAIN(TEST(a_message_is_delivered), TEST(ready_never_comes_from_inside), TEST(recipients_share_transactions),
-	  TEST(a_message_without_recipients_goes_at_once), TEST(deferrals_follow_the_schedule), TEST(outcomes_may_differ),
-	  TEST(the_end_of_its_life), TEST(what_is_put_back_is_no_attempt), TEST(fresh_mail_does_not_wait_behind_old),
-	  TEST(images_stay_within_their_budget), TEST(closing_waits_for_what_is_out), TEST(idle_destinations_are_forgotten),
-	  TEST(held_by_its_envelope))
+TEST_MAIN(TEST(a_message_is_delivered), TEST(ready_never_comes_from_inside),
+	  TEST(recipients_share_transactions), TEST(a_message_without_recipients_goes_at_once),
+	  TEST(deferrals_follow_the_schedule), TEST(outcomes_may_differ), TEST(the_end_of_its_life),
+	  TEST(what_is_put_back_is_no_attempt), TEST(fresh_mail_does_not_wait_behind_old),
+	  TEST(images_stay_within_their_budget), TEST(closing_waits_for_what_is_out),
+	  TEST(idle_destinations_are_forgotten), TEST(held_by_its_envelope))

@@ -58,7 +58,9 @@ static void ask(struct bed *b, struct asked *x)
 static void stock(struct bed *b)
 {
 	struct envelope_rcpt rcpt[1];
-	struct envelope env = { .sender = SPAN("held@example.org"), .device = SPAN("mfp-9"), .flags = ENVELOPE_HELD,
+	struct envelope env = { .sender = SPAN("held@example.org"),
+				.device = SPAN("mfp-9"),
+				.flags = ENVELOPE_HELD,
 				.hold_reason = SPAN("policy: looks odd") };
 
 	bed_start(b);
@@ -100,7 +102,8 @@ static void everything_is_shown(void)
 	CHECK_INT(5, x.rows);
 	CHECK(strstr(x.text, "b@one.example deferred 1 greylisted\n") != NULL);
 	CHECK(strstr(x.text, "f@sub.two.example ready 0 \n") != NULL);
-	CHECK(x.id[0] < x.id[1] && x.id[1] < x.id[2] && x.id[2] < x.id[3] && x.id[3] < x.id[4]); /* in their order */
+	CHECK(x.id[0] < x.id[1] && x.id[1] < x.id[2] && x.id[2] < x.id[3] &&
+	      x.id[3] < x.id[4]); /* in their order */
 	bed_end(&b);
 }
 
@@ -134,7 +137,11 @@ static void selectors_select(void)
 		{ { .status = 1u << QUEUE_STATE_WAITING | 1u << QUEUE_STATE_HELD }, 3, 3 },
 		{ { .older_than_us = 90 * S }, 1, 1 },
 		{ { .older_than_us = 30 * S }, 2, 2 },
-		{ { .from = SPAN("a@example.org"), .status = 1u << QUEUE_STATE_OUT, .domain = SPAN("three.example") }, 1, 1 },
+		{ { .from = SPAN("a@example.org"),
+		    .status = 1u << QUEUE_STATE_OUT,
+		    .domain = SPAN("three.example") },
+		  1,
+		  1 },
 	};
 	struct bed b;
 
@@ -371,7 +378,7 @@ static void the_queue_goes_on_meanwhile(void)
 	bed_end(&b);
 }
 
-TEST_MAIN(TEST(everything_is_shown), TEST(selectors_select), TEST(pages_of_rows), TEST(dry_runs_change_nothing),
-	  TEST(hold_and_release), TEST(retry), TEST(bounce_tells_the_sender), TEST(remove_is_silent_and_exact),
-	  TEST(a_reason_is_wanted), TEST(what_cannot_be_read_is_counted), TEST(an_action_may_be_cancelled),
-	  TEST(the_queue_goes_on_meanwhile))
+TEST_MAIN(TEST(everything_is_shown), TEST(selectors_select), TEST(pages_of_rows),
+	  TEST(dry_runs_change_nothing), TEST(hold_and_release), TEST(retry), TEST(bounce_tells_the_sender),
+	  TEST(remove_is_silent_and_exact), TEST(a_reason_is_wanted), TEST(what_cannot_be_read_is_counted),
+	  TEST(an_action_may_be_cancelled), TEST(the_queue_goes_on_meanwhile))

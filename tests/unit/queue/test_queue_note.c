@@ -39,7 +39,10 @@ static void what_is_written_is_read(void)
 		.attempts = 300,
 		.notices = 2,
 		.next_at_s = 1800000000,
-		.reason = { .code = 451, .enhanced = SPAN("4.7.1"), .text = SPAN("later"), .remote = SPAN("mx[192.0.2.1]:25") },
+		.reason = { .code = 451,
+			    .enhanced = SPAN("4.7.1"),
+			    .text = SPAN("later"),
+			    .remote = SPAN("mx[192.0.2.1]:25") },
 	};
 	const struct queue_note_group ending = {
 		.tag = QUEUE_NOTE_ENDING,
@@ -143,13 +146,14 @@ static void broken_ones_are_refused(void)
 	CHECK_INT(-ERR_CORRUPT, read_all(SPAN("")));
 	CHECK_INT(-ERR_UNSUPPORTED, read_all(SPAN("\x02")));
 	CHECK_INT(0, read_all(SPAN("\x01")));
-	CHECK_INT(-ERR_CORRUPT, read_all(SPAN("\x01\x05\x01")));             /* a group longer than the note */
+	CHECK_INT(-ERR_CORRUPT, read_all(SPAN("\x01\x05\x01"))); /* a group longer than the note */
 	CHECK_INT(-ERR_CORRUPT, read_all(SPAN("\x01\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff")));
 	CHECK_INT(-ERR_CORRUPT, read_all(SPAN("\x01\x03\x01\x02\x01")));     /* a recipient is missing */
 	CHECK_INT(-ERR_CORRUPT, read_all(SPAN("\x01\x04\x01\x01\x90\x4e"))); /* 10000 is over the last one */
 	CHECK_INT(0, read_all(SPAN("\x01\x04\x01\x01\x8f\x4e")));
-	CHECK_INT(-ERR_CORRUPT, read_all(SPAN("\x01\x01\x04")));             /* no state */
-	CHECK_INT(-ERR_CORRUPT, read_all(SPAN("\x01\x02\x00\x00")));         /* there is no tag 0 */
+	CHECK_INT(-ERR_CORRUPT, read_all(SPAN("\x01\x01\x04")));     /* no state */
+	CHECK_INT(-ERR_CORRUPT, read_all(SPAN("\x01\x02\x00\x00"))); /* there is no tag 0 */
 }
 
-TEST_MAIN(TEST(what_is_written_is_read), TEST(texts_are_cut), TEST(unknown_groups_are_skipped), TEST(broken_ones_are_refused))
+TEST_MAIN(TEST(what_is_written_is_read), TEST(texts_are_cut), TEST(unknown_groups_are_skipped),
+	  TEST(broken_ones_are_refused))

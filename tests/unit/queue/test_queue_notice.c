@@ -340,8 +340,10 @@ static void closing_waits_for_notices(void)
 	bed_end(&b);
 }
 
-TEST_MAIN(TEST(a_bounce_is_durable_before_its_message_goes), TEST(a_bounce_that_cannot_be_made_is_tried_again),
+TEST_MAIN(TEST(a_bounce_is_durable_before_its_message_goes),
+	  TEST(a_bounce_that_cannot_be_made_is_tried_again),
 	  TEST(a_message_that_cannot_be_read_now_is_read_later), TEST(senders_get_what_they_asked_for),
-	  TEST(nobody_answers_the_null_sender), TEST(one_notice_for_all_that_failed), TEST(a_delay_is_told_once),
-	  TEST(a_delay_notice_may_fail_and_the_message_go), TEST(deliverby_return), TEST(deliverby_notify),
-	  TEST(many_bounces_are_made_a_few_at_a_time), TEST(closing_waits_for_notices))
+	  TEST(nobody_answers_the_null_sender), TEST(one_notice_for_all_that_failed),
+	  TEST(a_delay_is_told_once), TEST(a_delay_notice_may_fail_and_the_message_go),
+	  TEST(deliverby_return), TEST(deliverby_notify), TEST(many_bounces_are_made_a_few_at_a_time),
+	  TEST(closing_waits_for_notices))

@@ -102,4 +102,5 @@ static void over_the_budget_codes_stay(void)
 	queue_reasons_deinit(&t);
 }
 
-TEST_MAIN(TEST(the_same_is_kept_once), TEST(nothing_is_no_reason), TEST(long_ones_are_cut), TEST(over_the_budget_codes_stay))
+TEST_MAIN(TEST(the_same_is_kept_once), TEST(nothing_is_no_reason), TEST(long_ones_are_cut),
+	  TEST(over_the_budget_codes_stay))

@@ -1,5 +1,5 @@
-#include "queue_bed.h"
 #include "queue/queue_note.h"
+#include "queue_bed.h"
 
 static void nobody_gets_it_twice(void)
 {
@@ -11,7 +11,11 @@ static void nobody_gets_it_twice(void)
 	const unsigned x = b.out[0].nrcpt == 3 ? 0 : 1;
 	const struct queue_outcome o[] = {
 		{ .rcpt = 0, .status = QUEUE_DELIVERED, .code = 250 },
-		{ .rcpt = 1, .status = QUEUE_DEFERRED, .code = 451, .enhanced = SPAN("4.7.1"), .text = SPAN("greylisted") },
+		{ .rcpt = 1,
+		  .status = QUEUE_DEFERRED,
+		  .code = 451,
+		  .enhanced = SPAN("4.7.1"),
+		  .text = SPAN("greylisted") },
 		{ .rcpt = 2, .status = QUEUE_DEFERRED, .code = 452, .text = SPAN("full") },
 	};
 	struct queue_job *job = b.out[x].job;
@@ -196,7 +200,7 @@ static void snapshots_say_it_all(void)
 	bed_run(&b);
 	m = bed_find(&b.spool, id);
 	/* The note that says so is the last one of this life; the next begins with the snapshot alone. */
-	list_for_each_safe (link, &m->notes)
+	list_for_each_safe(link, &m->notes)
 		if (link != list_first(&m->notes)) {
 			list_remove(link);
 			free(list_entry(link, struct bed_note, link));
@@ -244,6 +248,7 @@ static void copies_and_strangers_do_no_harm(void)
 	bed_end(&b);
 }
 
-TEST_MAIN(TEST(nobody_gets_it_twice), TEST(what_was_refused_is_not_tried_again), TEST(what_the_queue_ended_is_told_once),
-	  TEST(a_million_do_not_come_at_once), TEST(after_a_long_night_everything_is_tried_once), TEST(unreadable_notes_hold),
+TEST_MAIN(TEST(nobody_gets_it_twice), TEST(what_was_refused_is_not_tried_again),
+	  TEST(what_the_queue_ended_is_told_once), TEST(a_million_do_not_come_at_once),
+	  TEST(after_a_long_night_everything_is_tried_once), TEST(unreadable_notes_hold),
 	  TEST(snapshots_say_it_all), TEST(copies_and_strangers_do_no_harm))

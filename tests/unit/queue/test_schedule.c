@@ -19,7 +19,8 @@ static struct schedule plain(void)
 }
 
 /* The next time after a deferral, as an age; -1: expired. */
-static int64_t next(const struct schedule *s, const struct schedule_message *m, int64_t age_us, unsigned attempt, uint64_t random)
+static int64_t next(const struct schedule *s, const struct schedule_message *m, int64_t age_us,
+		    unsigned attempt, uint64_t random)
 {
 	int64_t at = -2;
 
@@ -142,7 +143,8 @@ static void wrong_lists_change_nothing(void)
 	CHECK_INT(-ERR_SYNTAX, schedule_parse_steps(&s, SPAN("0"), &e));
 	CHECK_INT(-ERR_SYNTAX, schedule_parse_steps(&s, SPAN("5 minutes"), &e));
 	CHECK(strstr(e.s, "5 minutes") != NULL);
-	CHECK_INT(-ERR_TOOBIG, schedule_parse_steps(&s, SPAN("1m,1m,1m,1m,1m,1m,1m,1m,1m,1m,1m,1m,1m,1m,1m,1m,1m"), &e));
+	CHECK_INT(-ERR_TOOBIG,
+		  schedule_parse_steps(&s, SPAN("1m,1m,1m,1m,1m,1m,1m,1m,1m,1m,1m,1m,1m,1m,1m,1m,1m"), &e));
 	CHECK_INT(-ERR_SYNTAX, schedule_parse_notices(&s, SPAN("4h,1h"), &e));
 	CHECK_INT(-ERR_SYNTAX, schedule_parse_notices(&s, SPAN("1s"), &e));
 	CHECK_INT(6, s.nsteps);
@@ -163,5 +165,6 @@ static void odd_times_do_not_wrap(void)
 }
 
 TEST_MAIN(TEST(waits_follow_the_list), TEST(jitter_only_lengthens), TEST(the_last_attempt_is_at_the_end),
-	  TEST(notices_live_shorter), TEST(deliverby_return_ends_at_the_deadline), TEST(deliverby_notify_only_tells),
-	  TEST(lists_are_parsed), TEST(wrong_lists_change_nothing), TEST(odd_times_do_not_wrap))
+	  TEST(notices_live_shorter), TEST(deliverby_return_ends_at_the_deadline),
+	  TEST(deliverby_notify_only_tells), TEST(lists_are_parsed), TEST(wrong_lists_change_nothing),
+	  TEST(odd_times_do_not_wrap))

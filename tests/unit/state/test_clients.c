@@ -65,7 +65,8 @@ static void networks_of_one_host_are_one_client(void)
 	struct clients *c = clients_new();
 	struct clients_total total = { 0 };
 	const struct clients_limits limits = { .per_client_max = 1 };
-	const struct ip_addr a = ip("2001:db8:1:2::1"), same = ip("2001:db8:1:2:ffff::9"), other = ip("2001:db8:1:3::1");
+	const struct ip_addr a = ip("2001:db8:1:2::1"), same = ip("2001:db8:1:2:ffff::9"),
+			     other = ip("2001:db8:1:3::1");
 	const struct ip_addr four = ip("192.0.2.1"), mapped = ip("::ffff:192.0.2.1");
 
 	CHECK_INT(CLIENTS_OK, clients_enter(c, &a, &total, &limits, NULL));
@@ -102,7 +103,8 @@ static void *come_and_go(void *arg)
 
 		if (clients_enter(crowd->c, &a, &crowd->total, &limits, NULL) != CLIENTS_OK)
 			continue;
-		if (atomic_fetch_add(&crowd->in[who], 1) >= PER_CLIENT || atomic_fetch_add(&crowd->all, 1) >= TOTAL)
+		if (atomic_fetch_add(&crowd->in[who], 1) >= PER_CLIENT ||
+		    atomic_fetch_add(&crowd->all, 1) >= TOTAL)
 			atomic_fetch_add(&crowd->over, 1);
 		atomic_fetch_sub(&crowd->in[who], 1);
 		atomic_fetch_sub(&crowd->all, 1);
@@ -126,5 +128,5 @@ static void threads_keep_the_limits(void)
 	clients_free(&crowd.c);
 }
 
-TEST_MAIN(TEST(a_client_has_its_own_limit), TEST(a_listener_has_its_own_total), TEST(networks_of_one_host_are_one_client),
-	  TEST(threads_keep_the_limits))
+TEST_MAIN(TEST(a_client_has_its_own_limit), TEST(a_listener_has_its_own_total),
+	  TEST(networks_of_one_host_are_one_client), TEST(threads_keep_the_limits))

@@ -13,7 +13,9 @@ static int64_t read_clock(void *arg)
 
 static struct limit_store *store(int64_t *clock, uint32_t keys_max)
 {
-	const struct limit_memory_config cfg = { .keys_max = keys_max, .now_us = read_clock, .clock_arg = clock };
+	const struct limit_memory_config cfg = { .keys_max = keys_max,
+						 .now_us = read_clock,
+						 .clock_arg = clock };
 
 	return limit_memory_new(&cfg);
 }
@@ -260,6 +262,6 @@ static void the_system_clock_will_do(void)
 }
 
 TEST_MAIN(TEST(keys_are_counted_apart), TEST(a_peek_takes_nothing), TEST(quantities_and_refunds),
-	  TEST(what_is_no_request_is_refused), TEST(idle_keys_are_thrown_away), TEST(a_full_table_forgets_the_oldest),
-	  TEST(the_asynchronous_way_gives_the_same), TEST(threads_share_one_budget), TEST(names_are_read_and_written),
-	  TEST(the_system_clock_will_do))
+	  TEST(what_is_no_request_is_refused), TEST(idle_keys_are_thrown_away),
+	  TEST(a_full_table_forgets_the_oldest), TEST(the_asynchronous_way_gives_the_same),
+	  TEST(threads_share_one_budget), TEST(names_are_read_and_written), TEST(the_system_clock_will_do))
