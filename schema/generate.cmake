@@ -25,3 +25,9 @@ add_custom_command(OUTPUT ${generated_sources_policy}
   COMMAND ${CMAKE_COMMAND} -E make_directory ${GEN}/gen
   COMMAND ${LUAJIT} ${CMAKE_SOURCE_DIR}/schema/gen/embed_lua.lua ${generated_sources_policy} ${embedded_args}
   DEPENDS ${embedded_files} COMMENT "schema: embedded Lua")
+
+# The operators' table of options, for packages and the web page.
+add_custom_command(OUTPUT ${CMAKE_BINARY_DIR}/config.md
+  COMMAND ${LUAJIT} ${CMAKE_SOURCE_DIR}/schema/gen/config_doc.lua ${CMAKE_SOURCE_DIR}/schema ${CMAKE_BINARY_DIR}/config.md
+  DEPENDS ${schema_inputs} COMMENT "schema: config.md")
+add_custom_target(config_doc ALL DEPENDS ${CMAKE_BINARY_DIR}/config.md)

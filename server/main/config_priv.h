@@ -1,7 +1,8 @@
 /* main/config_priv.h - how a snapshot is made of the tree of values; only main/config*.c include it.
  *
- * The loader checked the tree against schema/config.lua, so what is read here has its type. What it cannot know (that networks
- * together are the Internet, that a schedule's parser agrees) becomes a problem here. Spans point into the tree: the bundle keeps it.
+ * The loader checked the tree against schema/config.lua, so what is read here has its type. What it cannot
+ * know (that networks together are the Internet, that a schedule's parser agrees) becomes a problem here. Spans
+ * point into the tree: the bundle keeps it.
  */
 #pragma once
 

@@ -84,7 +84,7 @@ static void all_that_needs_a_restart_is_said(void)
 
 static void examples_load(void)
 {
-	static const char *const examples[] = { "campus.lua", "minimal.lua" };
+	static const char *const examples[] = { "campus.conf.lua", "minimal.conf.lua" };
 	struct arena *mem = arena_new(1 << 20);
 	char path[512];
 
@@ -112,7 +112,7 @@ static void the_campus_is_as_written(void)
 	struct config *cfg = NULL;
 
 	config_problems_init(&problems, mem);
-	NEED(config_load(TEST_SOURCE_DIR "/contrib/examples/campus.lua", &problems, &cfg) == 0);
+	NEED(config_load(TEST_SOURCE_DIR "/contrib/examples/campus.conf.lua", &problems, &cfg) == 0);
 	const struct session_listener *l = &cfg->listeners[0].session;
 	CHECK_SPAN("relay", l->name);
 	CHECK_SPAN("Service desk, 555-0100, help@example.edu", l->help_text);

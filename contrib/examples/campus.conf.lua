@@ -1,4 +1,5 @@
--- campus.lua - a relay for the devices of a campus: copiers and servers in two networks, the rest of the world through a provider.
+-- campus.conf.lua - a relay for the devices of a campus: copiers and servers, each with networks of their own; the rest of the
+-- world is reached through a provider.
 
 hostname = "smtp-relay.example.edu"
 data_dir = "/var/lib/postern"

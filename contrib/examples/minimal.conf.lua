@@ -1,4 +1,4 @@
--- minimal.lua - one network may send to anybody; mail goes to the MX hosts of its domain.
+-- minimal.conf.lua - one network may send to anybody; mail goes to the MX hosts of its domain.
 
 hostname = "relay.example.org"
 
