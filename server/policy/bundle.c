@@ -7,6 +7,7 @@
 
 #include "base/buf.h"
 #include "base/mem.h"
+#include "policy/config_lua.h"
 #include "policy/embedded.h"
 #include "policy/policy_check.h"
 
@@ -190,17 +191,29 @@ struct policy_bundle *bundle_new(const char *config_file)
 	return b;
 }
 
-static int load(struct policy_bundle *b, struct span text, bool plain, struct config_problems *problems)
+/* The configuration is there, or not: @r. */
+static int finish(struct policy_bundle *b, int r, size_t errors, struct config_problems *problems)
 {
-	const size_t errors = problems->errors;
-	int r = config_host_eval(b, text, plain, problems);
-
 	if (r == 0)
 		r = policy_check(b, problems);
 	b->open = false;
 	if (r < 0 && problems->errors == errors)
 		config_problem_add(problems, false, span_of(b->config_file), 0, "%s", err_text(r));
 	return problems->errors > errors ? -ERR_INVAL : 0;
+}
+
+static int load(struct policy_bundle *b, struct span text, bool plain, struct config_problems *problems)
+{
+	const size_t errors = problems->errors;
+
+	return finish(b, config_host_eval(b, text, plain, problems), errors, problems);
+}
+
+int bundle_load_value(struct policy_bundle *b, lua_State *L, int i, struct config_problems *problems)
+{
+	const size_t errors = problems->errors;
+
+	return finish(b, config_from_lua(L, i, b->mem, span_of(b->config_file), problems, &b->config), errors, problems);
 }
 
 int policy_bundle_load_text(struct span text, const char *file, struct config_problems *problems, struct policy_bundle **b_r)

@@ -43,6 +43,9 @@ int bundle_library(struct policy_bundle *b, struct span name, struct bundle_text
  * returns what lua/lib/postern/config.lua would. As policy_bundle_load_text(), but the bundle stays the caller's. */
 int bundle_add_policy(struct policy_bundle *b, struct span name, struct span text);
 int bundle_load_plain(struct policy_bundle *b, struct span chunk, struct config_problems *problems);
+/* The same from a value of Lua. */
+struct lua_State;
+int bundle_load_value(struct policy_bundle *b, struct lua_State *L, int i, struct config_problems *problems);
 
 /* ---- config_host.c ---- */
 
