@@ -438,10 +438,13 @@ static void on_verdict(struct hook_call *call)
 	struct session *s = container_of(call, struct session, call);
 
 	call->pending = false;
-	if (s->ended)
+	if (s->ended) {
 		maybe_gone(s);
-	else
-		session_run(s);
+		return;
+	}
+	if (s->env->trace)
+		s->env->trace(s->env->arg, s, call->path);
+	session_run(s);
 }
 
 static void on_scope_closed(struct scope *scope)

@@ -340,7 +340,5 @@ enum session_next session_step_commit(struct session *s)
 							  .queue_id = m->view.queue_id,
 							  .sender = s->txn->view.sender_address,
 							  .device = s->conn.device });
-	if (s->env->trace)
-		s->env->trace(s->env->arg, s, &s->txn->path);
 	return message_done(s);
 }

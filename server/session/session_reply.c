@@ -82,8 +82,6 @@ int session_refuse(struct session *s, const struct session_refusal *r)
 	session_reply(s, code, e, r->plain ? text : explained(s, said, sizeof said, text, rule, &case_id));
 	session_log_refused(s, r, code, e, rule, text, &case_id);
 	metric_add_label(s->env->metrics, METRIC_REFUSED_TOTAL, rule, 1);
-	if (s->env->trace)
-		s->env->trace(s->env->arg, s, s->txn ? &s->txn->path : &s->path);
 	s->setup.hooks.ops->observe(s->setup.hooks.impl,
 				    &(struct hook_event){ .id = OBSERVER_REFUSED,
 							  .policies = s->setup.policies,
