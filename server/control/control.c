@@ -226,6 +226,11 @@ void control_stop(struct control **c)
 	*c = NULL;
 }
 
+const char *control_library(void)
+{
+	return MHD_get_version();
+}
+
 /* ---- the socket ----------------------------------------------------------------------------------------------- */
 
 static bool is_alive(const struct sockaddr_un *at)

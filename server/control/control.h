@@ -71,3 +71,6 @@ void control_stop(struct control **c);
 /* Makes the socket's directory if it is missing, refuses a path where another process answers, replaces a dead one. Returns the
  * descriptor or -ERR_x. */
 int control_listen(const char *path, struct errtext *e);
+
+/* The version of libmicrohttpd that is linked: "0.9.75". Constant. */
+const char *control_library(void);

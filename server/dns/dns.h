@@ -58,6 +58,9 @@ struct dns_config dns_config_default(void);
 int dns_global_init(void);
 void dns_global_deinit(void);
 
+/* The version of c-ares that is linked: "1.18.1". Constant. */
+const char *dns_library(void);
+
 struct dns;
 
 struct dns *dns_new(struct loop *loop, const struct dns_config *config, struct errtext *why);

@@ -25,6 +25,11 @@ void dns_global_deinit(void)
 	ares_library_cleanup();
 }
 
+const char *dns_library(void)
+{
+	return ares_version(NULL);
+}
+
 struct dns_config dns_config_default(void)
 {
 	return (struct dns_config){

@@ -354,3 +354,8 @@ char *loop_read_buf(struct loop *l)
 		l->read_buf = mem_alloc_raw(LOOP_READ_MAX);
 	return l->read_buf;
 }
+
+const char *loop_library(void)
+{
+	return uv_version_string();
+}

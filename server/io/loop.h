@@ -79,3 +79,8 @@ bool loop_post(struct loop *l, struct letter *letter);
 /* Does the mailbox alone keep loop_run() going? Default: yes, until loop_stop(); false for tools and
  * tests. */
 void loop_set_resident(struct loop *l, bool resident);
+
+/* ---- the library --------------------------------------------------------------------------------------- */
+
+/* The version of libuv that is linked: "1.44.2". Constant. */
+const char *loop_library(void);
