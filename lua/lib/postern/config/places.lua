@@ -4,7 +4,7 @@
 -- each table constructor becomes a node { line =, last =, keys = { name = node }, items = { node } }. Nothing depends on it but
 -- the line numbers in messages: what is not found (a table made elsewhere, a name computed) has the line of the call.
 --
---   local places = require("postern.config.places").scan(source)
+--   local places = require("postern.config.places").scan(source, { listener = true })
 --   places:of_word("listener", "relay", line)   -- the constructor of `listener "relay" { ... }` around that line, or nil
 --   places:of_assignment("dns", line)           -- the statement `dns = ...` whose end is near that line, or nil
 
@@ -110,40 +110,51 @@ function M.constructor(tokens, at)
   return node, at + 1
 end
 
-function M.scan(source)
-  return setmetatable({ tokens = tokenise(source), taken = {} }, M)
+local function skip(tokens, at, text)
+  while is(tokens[at], text) do at = at + 1 end
+  return at
 end
 
--- The "{" that follows `word "name"`, with or without parentheses; a name that is a list is a constructor itself.
-local function brace_behind(tokens, at, name)
-  local next_at = at + 1
-  if is(tokens[next_at], "(") then next_at = next_at + 1 end
-  if type(name) == "string" then
-    if not tokens[next_at] or tokens[next_at].kind ~= "string" or tokens[next_at].text ~= name then return nil end
-    next_at = next_at + 1
-  elseif is(tokens[next_at], "{") then
-    local _, after = M.constructor(tokens, next_at)
-    next_at = after
-  else
-    return nil
-  end
-  while is(tokens[next_at], ")") or is(tokens[next_at], "(") do next_at = next_at + 1 end
-  return is(tokens[next_at], "{") and next_at or nil
-end
-
-function M:of_word(word, name, line)
-  for at, token in ipairs(self.tokens) do
-    if token.line > line then break end
-    if token.kind == "name" and token.text == word and not self.taken[at] then
-      local brace = brace_behind(self.tokens, at, name)
-      if brace then
-        local node = M.constructor(self.tokens, brace)
-        if node.last >= line then
-          self.taken[at] = true
-          node.line = token.line
-          return node
-        end
+-- Where `word "name" {` and `word { list } {` stand, with or without parentheses: by word and name (a list has none).
+local function index_words(tokens, words)
+  local index = {}
+  for at, token in ipairs(tokens) do
+    if token.kind == "name" and words[token.text] then
+      local behind, name = skip(tokens, at + 1, "("), ""
+      local named = tokens[behind]
+      if named and named.kind == "string" then
+        name, behind = named.text, behind + 1
+      elseif is(named, "{") then
+        behind = select(2, M.constructor(tokens, behind))
       end
+      while is(tokens[behind], ")") or is(tokens[behind], "(") do behind = behind + 1 end
+      if is(tokens[behind], "{") and named ~= tokens[behind] then
+        local key = token.text .. "\0" .. name
+        index[key] = index[key] or { first = 1 }
+        table.insert(index[key], { line = token.line, brace = behind })
+      end
+    end
+  end
+  return index
+end
+
+-- @words: the set of words that of_word() will be asked for.
+function M.scan(source, words)
+  local tokens = tokenise(source)
+  return setmetatable({ tokens = tokens, index = index_words(tokens, words) }, M)
+end
+
+-- Each constructor is found once, in the order of the text: names are given once, lists of names as often as there are lists.
+function M:of_word(word, name, line)
+  local found = self.index[word .. "\0" .. (type(name) == "string" and name or "")]
+  while found and found[found.first] do
+    local candidate = found[found.first]
+    if candidate.line > line then return nil end
+    found.first = found.first + 1
+    local node = M.constructor(self.tokens, candidate.brace)
+    if node.last >= line then
+      node.line = candidate.line
+      return node
     end
   end
 end

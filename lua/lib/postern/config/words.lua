@@ -11,12 +11,12 @@ local name_of = report.name_of
 local M = {}
 M.__index = M
 
-local LIST_LINES_MAX = 1000000
-
 local function here(self)
   local file, line = self.host.where(2)
   return { file = file, line = line or 1 }
 end
+
+local DECLARATIONS = { listener = true, route = true, profile = true }
 
 -- ---- listener, route, profile ----------------------------------------------------------------------------------------
 
@@ -137,7 +137,11 @@ end
 local CANARY_OPTIONS = { "share", "networks", "ends" }
 
 local function canary_changes(self, use, how, place)
-  local function wrong(...) self.report:problem(place, "use %q: canary: %s", use.name, string.format(...)) end
+  local good = true
+  local function wrong(...)
+    self.report:problem(place, "use %q: canary: %s", use.name, string.format(...))
+    good = false
+  end
   if type(how) ~= "table" or getmetatable(how) then return wrong("%s is no table; write { share = 5 }", name_of(how)) end
   local known = { share = true, networks = true, ends = true }
   for key in pairs(how) do
@@ -162,7 +166,7 @@ local function canary_changes(self, use, how, place)
       wrong("ends %s is no time; write \"2026-12-01\" or \"2026-12-01T08:00:00Z\"", name_of(how.ends))
     end
   end
-  return changes
+  if good then return changes end
 end
 
 local function use_methods(self)
@@ -176,7 +180,7 @@ local function use_methods(self)
   end
   function methods.canary(use, how)
     moded(use)
-    return copy_use(self, use, canary_changes(self, use, how, here(self)) or { mode = "canary" })
+    return copy_use(self, use, canary_changes(self, use, how, here(self)) or { mode = "observe" })
   end
   return methods
 end
@@ -204,17 +208,13 @@ local function file_word(self, path)
     self.report:problem(place, "file %q: %s", path, why or "cannot be read")
     return {}
   end
-  local list, lines, line_no = {}, {}, 0
-  for line in (text .. "\n"):gmatch("(.-)\r?\n") do
+  local list, lines, n, line_no = {}, {}, 0, 0
+  for line in text:gmatch("([^\n]*)\n?") do
     line_no = line_no + 1
-    line = line:gsub("^#.*", ""):gsub("%s#.*", ""):match("^%s*(.-)%s*$")
+    if not line:find("^[^%s#]+$") then line = line:gsub("^#.*", ""):gsub("%s#.*", ""):match("^%s*(.-)%s*$") end
     if line ~= "" then
-      list[#list + 1] = line
-      lines[#list] = line_no
-    end
-    if #list > LIST_LINES_MAX then
-      self.report:problem(place, "file %q: more than %d lines", path, LIST_LINES_MAX)
-      return {}
+      n = n + 1
+      list[n], lines[n] = line, line_no
     end
   end
   self.report:set_origin(list, path:sub(1, 1) == "/" and path or self.host.dir:gsub("/+$", "") .. "/" .. path, lines)
@@ -317,7 +317,7 @@ end
 
 function M.new(host, problems, source)
   local self = setmetatable({
-    host = host, report = problems, places = places.scan(source),
+    host = host, report = problems, places = places.scan(source, DECLARATIONS),
     values = {}, set_at = {}, declared = { listener = {}, route = {}, profile = {} }, pending = {}, plain = {},
   }, M)
   local methods = use_methods(self)
