@@ -198,10 +198,21 @@ struct policy_stats policy_runtime_stats(const struct policy_runtime *rt)
 	return s;
 }
 
+/* As the workers will have it: what the configuration gives a policy, it has while it is checked. */
+static struct policy_limits limits_of(const struct policy_bundle *b)
+{
+	const struct config_value *v = config_get(policy_bundle_config(b), "limits");
+	struct policy_limits l = policy_limits_default();
+
+	l.memory_max_bytes = (size_t)config_int(config_get(v, "memory"), (int64_t)l.memory_max_bytes);
+	l.setup_instructions_max = (uint64_t)config_int(config_get(v, "setup_instructions"), (int64_t)l.setup_instructions_max);
+	return l;
+}
+
 int policy_check(struct policy_bundle *b, struct config_problems *problems)
 {
 	const size_t errors = problems->errors;
-	struct policy_env env = { .loop = loop_new(), .budget = policy_limits_default(), .worker = -1 };
+	struct policy_env env = { .loop = loop_new(), .budget = limits_of(b), .worker = -1 };
 	struct policy_runtime *rt = runtime_new(&env);
 	struct errtext why;
 	struct policy_vm *vm;

@@ -94,5 +94,21 @@ static void an_own_policy_is_taken(void)
 	bed_close(&bed);
 }
 
+static void setup_has_the_budget_of_the_configuration(void)
+{
+	struct config_bed bed;
+
+	bed_open(&bed);
+	bed_dir(&bed, "policies");
+	bed_write(&bed, "policies/mine.lua",
+		  POLICY("", "    for i = 1, 1000000 do end\n    return { rcpt = function() end }"));
+	bed_need(&bed, HEAD "use \"mine\" {}" TAIL);
+	CHECK_INT(-ERR_INVAL,
+		  bed_load(&bed, HEAD "use \"mine\" {}" TAIL "limits = { setup_instructions = 100000 }\n"));
+	NEED(bed.problems.n == 1);
+	CHECK_INT(3, bed.problems.v[0].line);
+	bed_close(&bed);
+}
+
 TEST_MAIN(TEST(each_mistake_is_found_at_its_line), TEST(those_of_the_file_and_of_policies_are_said_together),
-	  TEST(an_own_policy_is_taken))
+	  TEST(an_own_policy_is_taken), TEST(setup_has_the_budget_of_the_configuration))
