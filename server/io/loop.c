@@ -257,6 +257,12 @@ bool loop_post(struct loop *l, struct letter *letter)
 	return mailbox_post(&l->mailbox, letter);
 }
 
+void loop_retire(struct loop *l)
+{
+	mailbox_close(&l->mailbox);
+	mailbox_open_all(&l->mailbox);
+}
+
 void loop_set_resident(struct loop *l, bool resident)
 {
 	if (resident)
@@ -295,8 +301,7 @@ void loop_free(struct loop **lp)
 	if (!l)
 		return;
 	*lp = NULL;
-	mailbox_close(&l->mailbox);
-	mailbox_open_all(&l->mailbox);
+	loop_retire(l);
 	for (unsigned turn = 0; tasks_left(l) && turn < FREE_TURNS_MAX; turn++)
 		uv_run(&l->uv, UV_RUN_NOWAIT);
 	require(!tasks_left(l));

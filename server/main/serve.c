@@ -30,7 +30,8 @@ struct server {
 	struct config *cfg;
 	struct process process;
 	struct log_writer *writer;
-	struct logger log;
+	struct logger log;         /* under `lock` once control serves: a reload may come from there */
+	struct logger control_log; /* of control's threads */
 	struct metric_shard metrics;
 	struct worker *worker[CONFIG_WORKERS_MAX];
 	struct control_worker *view[CONFIG_WORKERS_MAX];
@@ -41,7 +42,7 @@ struct server {
 	struct control *control;
 	struct watchdog *watchdog;
 	struct signal_watch *signals[3];
-	pthread_mutex_t reload_lock; /* a signal and the admin API may both ask */
+	pthread_mutex_t lock; /* of `cfg` and `log`: a signal and the admin API may both ask for a reload */
 	_Atomic uint64_t generation;
 	int64_t started_at_us;
 	const char *stop_reason;
@@ -207,7 +208,7 @@ static int reload_and_log(struct server *s, struct buf *json)
 	struct config_problems problems;
 
 	config_problems_init(&problems, mem);
-	pthread_mutex_lock(&s->reload_lock);
+	pthread_mutex_lock(&s->lock);
 	const int err = reload(s, &problems);
 	log_problems(s, &problems);
 	if (err == 0) {
@@ -219,7 +220,7 @@ static int reload_and_log(struct server *s, struct buf *json)
 		}
 	}
 	log_flush(&s->log);
-	pthread_mutex_unlock(&s->reload_lock);
+	pthread_mutex_unlock(&s->lock);
 	if (json)
 		problems_json(&problems, json);
 	arena_free(&mem);
@@ -240,11 +241,13 @@ static void stop(struct server *s, const char *reason)
 	if (s->stop_reason)
 		return;
 	s->stop_reason = reason;
+	pthread_mutex_lock(&s->lock);
 	if (log_begin(&r, &s->log, LOG_EV_SERVER_STOPPING)) {
 		log_cstr(&r, LOG_F_REASON, reason);
 		log_end(&r);
 	}
 	log_flush(&s->log);
+	pthread_mutex_unlock(&s->lock);
 	for (unsigned i = 0; i < s->nworkers; i++)
 		worker_drain(s->worker[i], DRAIN_GRACE_US);
 	loop_stop(s->loop);
@@ -314,7 +317,7 @@ static int open_control(struct server *s, struct errtext *e)
 					 .ledger = s->process.ledger,
 					 .clients = s->process.clients,
 					 .limits = s->process.limits,
-					 .log = &s->log,
+					 .log = &s->control_log,
 					 .config_file = s->config_file,
 					 .started_at_us = s->started_at_us,
 					 .arg = s,
@@ -354,6 +357,15 @@ static int prepare(struct server *s, struct errtext *e)
 	return err;
 }
 
+static void init_log(const struct server *s, struct logger *log)
+{
+	logger_init(log, s->process.log);
+	log->level_max = s->cfg->log_level;
+	log->format = s->cfg->log_format;
+	log->node = s->process.node;
+	log->worker = -1;
+}
+
 static void make_shared(struct server *s)
 {
 	const struct config *cfg = s->cfg;
@@ -365,12 +377,9 @@ static void make_shared(struct server *s)
 					       .keys_max = 1000000, .source = LIMIT_SOURCE_MEMORY }),
 				       .disk = work_pool_new("disk", DISK_THREADS, DISK_QUEUE),
 				       .log = log_writer_sink(s->writer),
-				       .node = cfg->hostname.p };
-	logger_init(&s->log, s->process.log);
-	s->log.level_max = cfg->log_level;
-	s->log.format = cfg->log_format;
-	s->log.node = cfg->hostname.p;
-	s->log.worker = -1;
+				       .node = mem_strdup(cfg->hostname.p) }; /* this configuration will go */
+	init_log(s, &s->log);
+	init_log(s, &s->control_log);
 	metric_shard_init(&s->metrics);
 	metric_set(&s->metrics, METRIC_CONFIG_GENERATION, 1);
 	s->nworkers = cfg->workers;
@@ -386,6 +395,7 @@ static void log_started(struct server *s)
 {
 	struct log_rec r;
 
+	pthread_mutex_lock(&s->lock);
 	if (log_begin(&r, &s->log, LOG_EV_SERVER_STARTED)) {
 		log_cstr(&r, LOG_F_VERSION, POSTERN_VERSION);
 		log_int(&r, LOG_F_PID, getpid());
@@ -395,6 +405,7 @@ static void log_started(struct server *s)
 		log_end(&r);
 	}
 	log_flush(&s->log);
+	pthread_mutex_unlock(&s->lock);
 }
 
 static void free_server(struct server *s)
@@ -406,6 +417,7 @@ static void free_server(struct server *s)
 	clients_free(&s->process.clients);
 	ledger_free(&s->process.ledger);
 	logger_deinit(&s->log);
+	logger_deinit(&s->control_log);
 	metric_shard_deinit(&s->metrics);
 	log_writer_close(&s->writer, 5000);
 	loop_set_resident(s->loop, false);
@@ -414,6 +426,8 @@ static void free_server(struct server *s)
 	loop_free(&s->loop);
 	dns_global_deinit();
 	config_unref(&s->cfg);
+	free((char *)s->process.node);
+	pthread_mutex_destroy(&s->lock);
 	free(s);
 }
 
@@ -483,7 +497,7 @@ int serve_main(int argc, char **argv)
 		return usage();
 	s = mem_alloc(sizeof *s);
 	s->config_file = argv[1];
-	require(pthread_mutex_init(&s->reload_lock, NULL) == 0);
+	require(pthread_mutex_init(&s->lock, NULL) == 0);
 	struct arena *mem = arena_new(256 * 1024);
 	config_problems_init(&problems, mem);
 	const int err = config_load(s->config_file, &problems, &s->cfg);

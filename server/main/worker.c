@@ -328,6 +328,7 @@ static void run(void *arg)
 	listen_all(w);
 	atomic_store(&w->state, WORKER_READY);
 	loop_run(w->view.loop);
+	loop_retire(w->view.loop); /* control's threads may be asking */
 	timer_unset(w->view.loop, &w->flush_timer);
 	log_flush(&w->log);
 	atomic_store(&w->state, WORKER_ENDED);
