@@ -84,12 +84,22 @@ static struct ask_round *round_new(void)
 
 int ask_all(struct ask **asks, size_t n)
 {
+	return ask_all_within(asks, n, CONTROL_DEADLINE_US);
+}
+
+int ask_all_within(struct ask **asks, size_t n, int64_t deadline_us)
+{
 	struct ask_round *r = round_new();
 	struct timespec until;
 	int err = 0;
 
 	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec += CONTROL_DEADLINE_US / 1000000;
+	until.tv_sec += deadline_us / 1000000;
+	until.tv_nsec += deadline_us % 1000000 * 1000;
+	if (until.tv_nsec >= 1000000000) {
+		until.tv_sec++;
+		until.tv_nsec -= 1000000000;
+	}
 	pthread_mutex_lock(&r->lock);
 	for (size_t i = 0; i < n; i++) {
 		asks[i]->round = r;

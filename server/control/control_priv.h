@@ -57,6 +57,7 @@ struct ask {
 /* Sends one question to each of @n workers and waits. 0: all answered; -ERR_TIMEOUT, -ERR_CLOSED: not all did. Answers that came
  * are in asks[i]; those that did not are NULL. */
 int ask_all(struct ask **asks, size_t n);
+int ask_all_within(struct ask **asks, size_t n, int64_t deadline_us);
 void ask_answer(struct ask *a, int status);
 void ask_free(struct ask **a);
 

@@ -6,7 +6,8 @@ local args = require "cli.args"
 
 local OF_C = {
   { name = "serve", args = "--config FILE", doc = "Runs the server in the foreground; SIGHUP reloads, SIGTERM drains and ends." },
-  { name = "sink", args = "--listen ADDRESS:PORT", doc = "Accepts and counts, or stores, mail: for trying things out and for tests." },
+  { name = "sink", args = "--listen ADDRESS:PORT",
+    doc = "Accepts and counts, or stores, mail: for trying things out and for tests." },
 }
 
 local MODULES = { "cli.check", "cli.simulate", "cli.queue", "cli.server", "cli.policy" }

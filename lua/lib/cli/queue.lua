@@ -129,7 +129,7 @@ local function show_one(m, now)
   for _, address in ipairs(m.settled or {}) do io.write("settled: ", text.clean(address), "\n") end
   if m.head then
     io.write "\n"
-    for line in m.head:gmatch("([^\n]*)\n") do io.write("  ", text.clean((line:gsub("\r$", ""))), "\n") end
+    for line in m.head:gmatch("([^\r\n]+)\r?\n") do io.write("  ", text.clean(line), "\n") end
   end
 end
 

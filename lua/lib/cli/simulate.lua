@@ -81,7 +81,7 @@ local function print_head(head)
   io.write("\nheader section:\n")
   local function print_field(mark, f)
     for line in (f .. "\n"):gmatch("(.-)\n") do
-      io.write(mark, text.clean((line:gsub("\t", " "))), "\n")
+      io.write(mark, text.clean(line), "\n")
       mark = "    "
     end
   end

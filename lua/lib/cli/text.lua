@@ -2,9 +2,10 @@
 
 local text = {}
 
--- Octets of a peer must not move the cursor: control characters, DEL and octets that are no UTF-8 become "?".
+-- What a peer said must not move the cursor: control characters become "?", a tab a space. Octets that are no UTF-8 do not come
+-- here: the server's JSON has U+FFFD for them.
 function text.clean(s)
-  s = tostring(s):gsub("[%z\1-\31\127]", "?"):gsub("\194[\128-\159]", "?")
+  s = tostring(s):gsub("\t", " "):gsub("[%z\1-\31\127]", "?"):gsub("\194[\128-\159]", "?")
   return s
 end
 
