@@ -60,7 +60,9 @@ static int panic(lua_State *L)
 	const char *message = lua_tostring(L, -1);
 
 	(void)fprintf(stderr, "Lua: %s\n", message ? message : "an error without a message");
-	require(!"an error outside of every protected call");
+	const bool every_call_was_protected = false;
+
+	require(every_call_was_protected);
 	return 0;
 }
 

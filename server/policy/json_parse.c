@@ -122,6 +122,8 @@ static int escape(struct parser *p)
 	static const char from[] = "\"\\/bfnrt", to[] = "\"\\/\b\f\n\r\t";
 	const int c = peek(p);
 
+	if (c < 0)
+		return fail(p, ERR_SYNTAX, "a string without an end");
 	p->at++;
 	if (c == 'u')
 		return unicode_escape(p);

@@ -297,7 +297,9 @@ static ptrdiff_t match_back(struct matcher *m, size_t s, size_t p)
 
 	if (octet(m->p, p + 1) == '0' || i >= m->level || m->capture[i].n == OPEN)
 		return fail(m, ERR_SYNTAX, "invalid capture index");
-	const size_t n = m->capture[i].n < 0 ? 0 : (size_t)m->capture[i].n;
+	if (m->capture[i].n == POSITION)
+		return NO_MATCH;
+	const size_t n = (size_t)m->capture[i].n;
 	if (m->s.n - s < n || (n && memcmp(m->s.p + m->capture[i].at, m->s.p + s, n) != 0))
 		return NO_MATCH;
 	m->steps = m->steps > n / 16 ? m->steps - n / 16 : 0;

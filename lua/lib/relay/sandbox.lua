@@ -1,8 +1,8 @@
 -- relay/sandbox.lua - the globals of policies and of the configuration file: a list of what is allowed.
 --
--- Left out on purpose: io os debug ffi jit package coroutine load* dofile collectgarbage newproxy getfenv setfenv string.dump, print
--- and rawset (it would write into what is read-only). Replaced: whatever would call Lua from C, since a budget cannot stop what it
--- cannot make yield (table.sort, string.gsub, xpcall), and the pattern matchers, which run on core.pattern and its budget.
+-- Left out on purpose: io os debug ffi jit package coroutine load* dofile collectgarbage newproxy getfenv setfenv string.dump,
+-- print, and rawset (it would write into what is read-only). Replaced: whatever would call Lua from C, since a budget cannot stop
+-- what it cannot make yield (table.sort, string.gsub, xpcall), and the pattern matchers, which run on core.pattern and its budget.
 
 local core = require "relay.core"
 
