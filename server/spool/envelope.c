@@ -18,25 +18,20 @@ struct field {
 	uint16_t at; /* offset in the struct */
 };
 
-#define FIELD(type, tag, kind, member) { tag, KIND_##kind, offsetof(struct type, member) }
+#define FIELD(type, tag, kind, member)                                                                       \
+	{                                                                                                    \
+		tag, KIND_##kind, offsetof(struct type, member)                                              \
+	}
 
 static const struct field envelope_fields[] = {
-	FIELD(envelope, 1, U32, flags),
-	FIELD(envelope, 2, I64, arrived_at_us),
-	FIELD(envelope, 3, I64, deliver_by_us),
-	FIELD(envelope, 4, SPAN, sender),
-	FIELD(envelope, 5, SPAN, envid),
-	FIELD(envelope, 6, SPAN, session),
-	FIELD(envelope, 7, SPAN, device),
-	FIELD(envelope, 8, SPAN, listener),
-	FIELD(envelope, 9, SPAN, helo),
-	FIELD(envelope, 10, SPAN, client_name),
-	FIELD(envelope, 11, SPAN, protocol),
-	FIELD(envelope, 12, IP, client),
-	FIELD(envelope, 13, SPAN, vars),
-	FIELD(envelope, 14, SPAN, hold_reason),
-	FIELD(envelope, 15, SPAN, message_id),
-	FIELD(envelope, 16, SPAN, subject),
+	FIELD(envelope, 1, U32, flags),         FIELD(envelope, 2, I64, arrived_at_us),
+	FIELD(envelope, 3, I64, deliver_by_us), FIELD(envelope, 4, SPAN, sender),
+	FIELD(envelope, 5, SPAN, envid),        FIELD(envelope, 6, SPAN, session),
+	FIELD(envelope, 7, SPAN, device),       FIELD(envelope, 8, SPAN, listener),
+	FIELD(envelope, 9, SPAN, helo),         FIELD(envelope, 10, SPAN, client_name),
+	FIELD(envelope, 11, SPAN, protocol),    FIELD(envelope, 12, IP, client),
+	FIELD(envelope, 13, SPAN, vars),        FIELD(envelope, 14, SPAN, hold_reason),
+	FIELD(envelope, 15, SPAN, message_id),  FIELD(envelope, 16, SPAN, subject),
 };
 
 /* The domain is not written: it is what follows the last "@" of the address. */

@@ -92,7 +92,8 @@ static void start_batch(struct spool *s)
 		lazy |= !v->due;
 		if (!v->due && !s->closing && !spool_log_urgent(v->log))
 			continue;
-		struct spool_batch *b = s->committer.out ? NULL : spool_log_seal(v->log, loop_wall_us(s->loop));
+		struct spool_batch *b =
+			s->committer.out ? NULL : spool_log_seal(v->log, loop_wall_us(s->loop));
 		if (!b)
 			continue;
 		v->due = false;

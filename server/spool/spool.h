@@ -43,22 +43,24 @@
 struct spool;
 
 struct spool_config {
-	const char *dir;                /* .../spool; made if missing, 0700; at most SPOOL_DIR_MAX octets less a few */
-	unsigned worker, workers;       /* at most 256 */
-	uint64_t segment_bytes;         /* preallocated size of a segment: 64 MiB */
-	uint32_t small_max_bytes;       /* 256 KiB */
-	uint64_t memory_budget_bytes;   /* of messages in memory, this worker's share; over it even small ones stream to files */
+	const char *dir; /* .../spool; made if missing, 0700; at most SPOOL_DIR_MAX octets less a few */
+	unsigned worker, workers; /* at most 256 */
+	uint64_t segment_bytes;   /* preallocated size of a segment: 64 MiB */
+	uint32_t small_max_bytes; /* 256 KiB */
+	uint64_t
+		memory_budget_bytes; /* of messages in memory, this worker's share; over it even small ones stream to files */
 	uint64_t message_max_bytes;
-	uint64_t free_min_bytes;        /* under this much free disk no message is begun: -ERR_NOSPACE */
-	uint64_t free_alarm_bytes;      /* under this much an event is logged, once per fall */
-	int64_t lazy_commit_us;         /* 50 ms */
-	unsigned segments_spare_max;    /* recycled files kept for reuse: 4 */
+	uint64_t free_min_bytes;     /* under this much free disk no message is begun: -ERR_NOSPACE */
+	uint64_t free_alarm_bytes;   /* under this much an event is logged, once per fall */
+	int64_t lazy_commit_us;      /* 50 ms */
+	unsigned segments_spare_max; /* recycled files kept for reuse: 4 */
 };
 
-struct spool_found {               /* for the log and for `postern serve`'s first lines */
+struct spool_found { /* for the log and for `postern serve`'s first lines */
 	uint64_t messages, notes, segments, octets;
-	uint64_t torn_octets;      /* cut from the end of the last segment: never acknowledged */
-	uint64_t corrupt_records;  /* damaged: left out, reported; a copy of their segment is kept as *.corrupt, or the segment itself */
+	uint64_t torn_octets; /* cut from the end of the last segment: never acknowledged */
+	uint64_t
+		corrupt_records; /* damaged: left out, reported; their segment, or a copy *.corrupt, is kept */
 	int64_t took_us;
 };
 
@@ -66,10 +68,10 @@ struct spool_found {               /* for the log and for `postern serve`'s firs
  * -ERR_BUSY: another one has it; *e says which. */
 int spool_lock(const char *dir, struct errtext *e);
 
-/* Reads what is there; blocks. @fs NULL: the system's. The rest must outlive the spool, @pool's threads too. -ERR_UNSUPPORTED: it was
- * written by a later version. */
-int spool_open(struct spool **s_r, const struct spool_config *cfg, const struct spool_fs *fs, struct loop *loop,
-	       struct work_pool *pool, struct logger *log, struct metric_shard *metrics,
+/* Reads what is there; blocks. @fs NULL: the system's. The rest must outlive the spool, @pool's threads too.
+ * -ERR_UNSUPPORTED: it was written by a later version. */
+int spool_open(struct spool **s_r, const struct spool_config *cfg, const struct spool_fs *fs,
+	       struct loop *loop, struct work_pool *pool, struct logger *log, struct metric_shard *metrics,
 	       const struct spool_recovery *recovery, struct spool_found *found_r, struct errtext *e);
 /* Commits what waits, then stops the committer. No new writes from now on; those that are open must have been committed or
  * aborted. `closed` comes from the loop; then spool_free(). */
@@ -85,7 +87,8 @@ int spool_write_begin(struct spool *s, uint64_t size_hint, struct spool_write **
 /* Copies. -ERR_AGAIN: taken, but wait for `room` before more (large files: the disk is behind). -ERR_TOOBIG over
  * message_max_bytes; -ERR_IO, -ERR_NOSPACE: abort it. */
 int spool_write_body(struct spool_write *w, struct span piece);
-void spool_write_on_room(struct spool_write *w, void (*room)(void *arg), void *arg); /* called from the loop, later */
+void spool_write_on_room(struct spool_write *w, void (*room)(void *arg),
+			 void *arg); /* called from the loop, later */
 /* The queue id that the message has from its beginning: the trace field that goes into its head names it. */
 uint64_t spool_write_id(const struct spool_write *w);
 uint64_t spool_write_bytes(const struct spool_write *w);
@@ -94,16 +97,18 @@ struct span spool_write_peek(const struct spool_write *w);
 void spool_write_abort(struct spool_write **w);
 
 struct spool_commit {
-	struct op op;               /* status 0, -ERR_IO, -ERR_NOSPACE, -ERR_TOOBIG (meta and head over SPOOL_RECORD_MAX) */
-	uint64_t id;                /* set by spool_commit_start at once: the queue id */
-	struct spool_image *image;  /* on success, if the message is in memory: one reference, the receiver's. NULL: too large */
+	struct op op; /* status 0, -ERR_IO, -ERR_NOSPACE, -ERR_TOOBIG (meta and head over SPOOL_RECORD_MAX) */
+	uint64_t id;  /* set by spool_commit_start at once: the queue id */
+	struct spool_image *
+		image; /* on success, if the message is in memory: one reference, the receiver's. NULL: too large */
 	void *internal_;
 };
 
 /* Consumes @w, unless it returns an error (-ERR_CANCELED: the scope is closing). meta and head are copied before it returns.
  * After op_cancel or the deadline of SPOOL_COMMIT_US the message may still become durable; then it is dropped. */
 #define SPOOL_COMMIT_US (60 * INT64_C(1000000))
-int spool_commit_start(struct spool_commit *c, struct scope *scope, struct spool_write **w, struct span meta, struct span head);
+int spool_commit_start(struct spool_commit *c, struct scope *scope, struct spool_write **w, struct span meta,
+		       struct span head);
 
 /* ---- outcomes ------------------------------------------------------------------------------------------------- */
 
@@ -128,8 +133,8 @@ struct spool_image *spool_image_ref(struct spool_image *img);
 void spool_image_unref(struct spool_image **img);
 
 struct spool_load {
-	struct op op;               /* 0, -ERR_NOTFOUND, -ERR_CORRUPT, -ERR_IO, -ERR_BUSY (memory budget; try later) */
-	struct spool_image *image;  /* one reference */
+	struct op op; /* 0, -ERR_NOTFOUND, -ERR_CORRUPT, -ERR_IO, -ERR_BUSY (memory budget; try later) */
+	struct spool_image *image; /* one reference */
 	void *internal_;
 };
 
@@ -140,8 +145,8 @@ int spool_load_start(struct spool_load *ld, struct scope *scope, struct spool *s
 
 /* The next piece of a large message's body, verified. Fastest in blocks of SPOOL_BODY_BLOCK. */
 struct spool_read {
-	struct op op;               /* octets read, 0 at the end, or -ERR_x */
-	char *buf;                  /* the caller's */
+	struct op op; /* octets read, 0 at the end, or -ERR_x */
+	char *buf;    /* the caller's */
 	uint32_t size;
 	uint64_t offset;
 	void *internal_;
@@ -153,8 +158,8 @@ int spool_read_start(struct spool_read *r, struct scope *scope, struct spool *s,
 
 struct spool_stats {
 	uint64_t messages, segments, segments_spare, live_octets, disk_octets, free_octets, memory_octets;
-	bool accepting;             /* false: spool_write_begin() would refuse: guard or failure */
-	const char *why;            /* why not */
+	bool accepting;  /* false: spool_write_begin() would refuse: guard or failure */
+	const char *why; /* why not */
 };
 
 void spool_stats(const struct spool *s, struct spool_stats *st_r);

@@ -15,12 +15,12 @@ static size_t add_record(const struct spool_batch *b, struct spool_rec *r, struc
 	const uint64_t padding = r->octets - SPOOL_RECORD_HEADER - payload;
 	const struct spool_record record = {
 		.type = r->type,
-		/* On a message this flag is the log's own remark (spool_compact.c). */
-		.flags = r->type == SPOOL_RECORD_MESSAGE ? r->flags & (uint8_t)~SPOOL_FLAG_SNAPSHOT : r->flags,
+		.flags = r->flags,
 		.id = r->id,
 		.batch_at = b->at,
 		.payload_octets = (uint32_t)payload,
-		.payload_crc = hash_crc32c(hash_crc32c(0, r->payload[0].p, r->payload[0].n), r->payload[1].p, r->payload[1].n),
+		.payload_crc = hash_crc32c(hash_crc32c(0, r->payload[0].p, r->payload[0].n), r->payload[1].p,
+					   r->payload[1].n),
 	};
 	size_t n = 0;
 

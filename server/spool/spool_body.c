@@ -23,8 +23,8 @@ static int write_error(int r)
 	return r == -ENOSPC || r == -EDQUOT ? -ERR_NOSPACE : -ERR_IO;
 }
 
-void spool_body_writer_init(struct spool_body_writer *bw, const struct spool_fs *fs, const char *dir, uint64_t id,
-			    uint64_t octets_max)
+void spool_body_writer_init(struct spool_body_writer *bw, const struct spool_fs *fs, const char *dir,
+			    uint64_t id, uint64_t octets_max)
 {
 	*bw = (struct spool_body_writer){ .fs = fs, .dir = dir, .id = id, .fd = -1 };
 	buf_init(&bw->table, spool_body_file_octets(octets_max) - octets_max + SPOOL_BODY_CRC);
@@ -45,7 +45,8 @@ int spool_body_write(struct spool_body_writer *bw, struct span piece)
 	int r;
 
 	if (bw->fd < 0) {
-		r = bw->fs->open(bw->fs->arg, spool_file_path(bw->dir, SPOOL_FILE_BODY, bw->id).s, SPOOL_FS_CREATE);
+		r = bw->fs->open(bw->fs->arg, spool_file_path(bw->dir, SPOOL_FILE_BODY, bw->id).s,
+				 SPOOL_FS_CREATE);
 		if (r < 0)
 			return write_error(r);
 		bw->fd = r;
@@ -105,11 +106,13 @@ struct reader {
 static int64_t read_block(const struct reader *rd, uint64_t at)
 {
 	const uint64_t number = at / SPOOL_BODY_BLOCK, start = number * SPOOL_BODY_BLOCK;
-	const size_t n = rd->body_octets - start < SPOOL_BODY_BLOCK ? (size_t)(rd->body_octets - start) : SPOOL_BODY_BLOCK;
+	const size_t n = rd->body_octets - start < SPOOL_BODY_BLOCK ? (size_t)(rd->body_octets - start)
+								    : SPOOL_BODY_BLOCK;
 	uint32_t crc;
 
 	const int64_t got = rd->fs->read(rd->fs->arg, rd->fd, rd->block, n, start);
-	const int64_t got_crc = rd->fs->read(rd->fs->arg, rd->fd, &crc, sizeof crc, rd->body_octets + number * SPOOL_BODY_CRC);
+	const int64_t got_crc = rd->fs->read(rd->fs->arg, rd->fd, &crc, sizeof crc,
+					     rd->body_octets + number * SPOOL_BODY_CRC);
 	if (got < 0 || got_crc < 0)
 		return -ERR_IO;
 	if ((size_t)got < n || (size_t)got_crc < sizeof crc ||
@@ -134,7 +137,8 @@ static int64_t read_octets(const struct reader *rd, char *p, size_t n, uint64_t 
 	return (int64_t)done;
 }
 
-int64_t spool_body_read(const struct spool_fs *fs, const char *dir, uint64_t id, char *p, size_t n, uint64_t at)
+int64_t spool_body_read(const struct spool_fs *fs, const char *dir, uint64_t id, char *p, size_t n,
+			uint64_t at)
 {
 	struct reader rd = { .fs = fs, .id = id };
 
@@ -148,7 +152,8 @@ int64_t spool_body_read(const struct spool_fs *fs, const char *dir, uint64_t id,
 		const uint64_t blocks = ((uint64_t)size + with_crc - 1) / with_crc;
 		rd.body_octets = (uint64_t)size - blocks * SPOOL_BODY_CRC;
 		rd.block = mem_alloc_raw(SPOOL_BODY_BLOCK);
-		r = (uint64_t)size < blocks * SPOOL_BODY_CRC || spool_body_file_octets(rd.body_octets) != (uint64_t)size
+		r = (uint64_t)size < blocks * SPOOL_BODY_CRC ||
+				    spool_body_file_octets(rd.body_octets) != (uint64_t)size
 			    ? -ERR_CORRUPT
 			    : read_octets(&rd, p, n, at);
 		free(rd.block);

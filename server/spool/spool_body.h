@@ -29,12 +29,13 @@ struct spool_body_writer {
 	struct buf table;
 };
 
-void spool_body_writer_init(struct spool_body_writer *bw, const struct spool_fs *fs, const char *dir, uint64_t id,
-			    uint64_t octets_max);
+void spool_body_writer_init(struct spool_body_writer *bw, const struct spool_fs *fs, const char *dir,
+			    uint64_t id, uint64_t octets_max);
 /* 0, -ERR_NOSPACE, -ERR_IO. After an error it can only be discarded. */
 int spool_body_write(struct spool_body_writer *bw, struct span piece);
-int spool_body_finish(struct spool_body_writer *bw); /* durable, by its name too */
+int spool_body_finish(struct spool_body_writer *bw);   /* durable, by its name too */
 void spool_body_discard(struct spool_body_writer *bw); /* closes and removes the file, if there is one */
 
 /* Octets read, fewer than @n only at the end; -ERR_NOTFOUND, -ERR_IO, -ERR_CORRUPT. */
-int64_t spool_body_read(const struct spool_fs *fs, const char *dir, uint64_t id, char *p, size_t n, uint64_t at);
+int64_t spool_body_read(const struct spool_fs *fs, const char *dir, uint64_t id, char *p, size_t n,
+			uint64_t at);

@@ -85,7 +85,8 @@ static bool choose_free(struct spool_log *log, struct spool_chore *c)
 		if (!spool_segment_is_free(seg))
 			continue;
 		seg->state = SPOOL_SEGMENT_FREEING;
-		const bool spare = !seg->bad && seg->octets == log->cfg.segment_octets && spares < log->cfg.spares_max;
+		const bool spare =
+			!seg->bad && seg->octets == log->cfg.segment_octets && spares < log->cfg.spares_max;
 		spares += spare;
 		c->file[c->nfiles++] = (struct freed){ .seq = seg->seq, .spare = spare };
 	}
@@ -106,7 +107,8 @@ static void choose_read(struct spool_log *log, struct spool_chore *c)
 	c->end = seg->end;
 }
 
-struct spool_chore *spool_log_chore(struct spool_log *log, int64_t now_us, int64_t wall_us, int64_t *again_us_r)
+struct spool_chore *spool_log_chore(struct spool_log *log, int64_t now_us, int64_t wall_us,
+				    int64_t *again_us_r)
 {
 	struct spool_chore *c;
 
@@ -141,7 +143,8 @@ static void run_free(struct spool_chore *c)
 	for (unsigned i = 0; i < c->nfiles; i++) {
 		const struct spool_path from = spool_file_path(c->dir, SPOOL_FILE_LOG, c->file[i].seq);
 		const struct spool_path to = spool_file_path(c->dir, SPOOL_FILE_SPARE, c->file[i].seq);
-		const int r = c->file[i].spare ? c->fs->rename(c->fs->arg, from.s, to.s) : c->fs->unlink(c->fs->arg, from.s);
+		const int r = c->file[i].spare ? c->fs->rename(c->fs->arg, from.s, to.s)
+					       : c->fs->unlink(c->fs->arg, from.s);
 		c->file[i].gone = r == 0 || r == -ENOENT;
 		c->file[i].spare &= r == 0;
 		if (!c->file[i].gone)
@@ -168,13 +171,17 @@ static void run_free(struct spool_chore *c)
 static bool take_item(const struct spool_scan *sc, struct spool_item *item_r)
 {
 	const struct spool_record *r = &sc->record;
+	struct spool_message m;
 	struct spool_item item = { .type = r->type, .flags = r->flags, .id = r->id, .at = sc->at };
 
 	switch (r->type) {
 	case SPOOL_RECORD_MESSAGE:
-		item.payload_octets = r->payload_octets;
-		item.payload = mem_alloc_raw(r->payload_octets);
-		memcpy(item.payload, r->payload.p, r->payload.n);
+		if (spool_message_parse(r->payload, r->flags, &m) < 0)
+			return false;
+		item.payload_octets =
+			r->payload_octets - (uint32_t)m.note.n; /* its state is newer in memory */
+		item.payload = mem_alloc_raw(item.payload_octets);
+		memcpy(item.payload, r->payload.p, item.payload_octets);
 		break;
 	case SPOOL_RECORD_DROP:
 		if (spool_drop_parse(r->payload, &item.home) < 0)
@@ -268,7 +275,8 @@ static void freed(struct spool_log *log, struct spool_chore *c)
 	}
 	log->body_octets -= c->freed_octets < log->body_octets ? c->freed_octets : log->body_octets;
 	if (c->err)
-		spool_log_report(log, &(struct spool_report){ .kind = SPOOL_REPORT_FAILED, .err = c->err, .text = c->e.s });
+		spool_log_report(log, &(struct spool_report){
+					      .kind = SPOOL_REPORT_FAILED, .err = c->err, .text = c->e.s });
 }
 
 void spool_log_chore_done(struct spool_log *log, struct spool_chore **c_p, int64_t now_us)

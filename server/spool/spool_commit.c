@@ -157,7 +157,8 @@ static void make_record(struct message *m, struct spool_write *w, struct span me
 	};
 }
 
-int spool_commit_start(struct spool_commit *c, struct scope *scope, struct spool_write **w_p, struct span meta, struct span head)
+int spool_commit_start(struct spool_commit *c, struct scope *scope, struct spool_write **w_p,
+		       struct span meta, struct span head)
 {
 	struct spool_write *w = *w_p;
 	struct spool *s = w->spool;

@@ -32,7 +32,8 @@ void spool_committer_start(struct spool_committer *c, struct loop *loop, void (*
 	c->thread = thread_start("spool-commit", run_committer, c);
 }
 
-void spool_committer_give(struct spool_committer *c, struct spool_volume *v, struct spool_batch *b, int64_t now_us)
+void spool_committer_give(struct spool_committer *c, struct spool_volume *v, struct spool_batch *b,
+			  int64_t now_us)
 {
 	require(!c->out);
 	c->out = b;

@@ -3,12 +3,12 @@
  * When more than COMPACT_SLACK segments and half of what lives is dead weight, the segment that costs least to empty is read,
  * piece by piece, within a rate, and what in it still matters is gathered again like new records:
  *
- *   message    if the index says that this is its place: a copy (MOVED) and the owner's state as one note (SNAPSHOT)
+ *   message    if the index says that this is its place: a copy (MOVED) that ends with the owner's state as one note (SNAPSHOT)
  *   note       if it tells something about a live message in another segment: the owner's state, as above
  *   drop       if the home that it names is still on disk: the same drop again
  *
- * A piece is read when all records of the one before are durable. After the last one nobody needs the segment for its notes and
- * drops; it is free, and with it go its own needs of later segments.
+ * A piece is read when all records of the one before are durable, and all drops that came before them. After the last one nobody
+ * needs the segment for its notes and drops; it is free, and with it go its own needs of later segments.
  *
  * Ways it fails: a batch fails: the segment stays, and is a candidate again; a record cannot be read: the segment is kept for good.
  * It must earn its keep: when less than an eighth of a segment was won the next one waits until another segment is written.
@@ -51,7 +51,8 @@ static struct spool_segment *choose(const struct spool_log *log)
 			continue; /* only waits for an older one */
 		if (!oldest && !seg->live)
 			oldest = seg;
-		if (!best || (double)cost_of(seg) * (double)best->octets < (double)cost_of(best) * (double)seg->octets)
+		if (!best ||
+		    (double)cost_of(seg) * (double)best->octets < (double)cost_of(best) * (double)seg->octets)
 			best = seg;
 	}
 	if (!is_slack(log, octets, live))
@@ -72,13 +73,15 @@ static void finish(struct spool_log *log)
 	log->look_for_free = true;
 	if (k->failed)
 		return;
-	spool_segments_unneed(&log->segments, seg, SPOOL_NEED_DROP | SPOOL_NEED_NOTE);
+	spool_segments_emptied(&log->segments, seg);
 	/* A message whose drop is still on its way to the disk is left in it; it frees the segment soon. */
 	seg->about_octets = 0;
 	if (k->octets + seg->octets / GAIN_MIN_PART > seg->octets || seg->pins)
 		k->hold_seq = log->active ? log->active->seq : 0;
-	spool_log_report(log, &(struct spool_report){
-				      .kind = SPOOL_REPORT_COMPACTED, .segment = seg->seq, .octets = seg->octets, .moved = k->moved });
+	spool_log_report(log, &(struct spool_report){ .kind = SPOOL_REPORT_COMPACTED,
+						      .segment = seg->seq,
+						      .octets = seg->octets,
+						      .moved = k->moved });
 }
 
 bool spool_compact_wants(struct spool_log *log, int64_t now_us, int64_t *again_us_r)
@@ -97,7 +100,9 @@ bool spool_compact_wants(struct spool_log *log, int64_t now_us, int64_t *again_u
 			return false;
 		}
 		seg->state = SPOOL_SEGMENT_MOVING;
-		*k = (struct spool_compaction){ .segment = seg, .at = SPOOL_SEGMENT_HEADER, .next_us = k->next_us };
+		*k = (struct spool_compaction){ .segment = seg,
+						.at = SPOOL_SEGMENT_HEADER,
+						.next_us = k->next_us };
 	}
 	if (k->pending || k->failed || k->at == k->segment->end)
 		return false;
@@ -118,48 +123,40 @@ static void gather(struct spool_log *log, struct spool_rec *r)
 	log->compaction.octets += r->octets;
 }
 
-/* Returns false when the owner has nothing to say. */
-static bool gather_snapshot(struct spool_log *log, struct spool_entry *e)
-{
-	struct buf state = BUF_INIT(SNAPSHOT_MAX);
-
-	log->cfg.owner->snapshot(log->cfg.owner->arg, e->id, &state);
-	const bool any = state.n > 0;
-	if (any) {
-		struct spool_rec *r = spool_rec_new(SPOOL_RECORD_NOTE, e->id, buf_span(&state));
-		r->flags = SPOOL_FLAG_SNAPSHOT;
-		e->flags |= SPOOL_ENTRY_NOTING;
-		gather(log, r);
-	}
-	buf_free(&state);
-	return any;
-}
-
 static void take_message(struct spool_log *log, const struct spool_item *item)
 {
 	struct spool_entry *e = spool_index_get(&log->index, item->id);
+	struct buf state = BUF_INIT(SNAPSHOT_MAX);
 
-	if (!e || e->segment != log->compaction.segment->seq || (uint64_t)e->at8 * SPOOL_RECORD_ALIGN != item->at)
+	if (!e || e->segment != log->compaction.segment->seq ||
+	    (uint64_t)e->at8 * SPOOL_RECORD_ALIGN != item->at)
 		return; /* settled, or moved before */
-	struct spool_rec *r = spool_rec_new(SPOOL_RECORD_MESSAGE, item->id, span_make(item->payload, item->payload_octets));
-	r->flags = item->flags | SPOOL_FLAG_MOVED;
+	log->cfg.owner->snapshot(log->cfg.owner->arg, e->id, &state);
+	struct spool_rec *r = spool_rec_new(SPOOL_RECORD_MESSAGE, item->id,
+					    span_make(item->payload, item->payload_octets), buf_span(&state));
+	r->flags = (item->flags & SPOOL_FLAG_LARGE) | SPOOL_FLAG_MOVED | SPOOL_FLAG_SNAPSHOT;
 	e->flags |= SPOOL_ENTRY_MOVING;
 	gather(log, r);
 	log->compaction.moved++;
-	if (!gather_snapshot(log, e))
-		r->flags |= SPOOL_FLAG_SNAPSHOT; /* for message_written(): what was noted before does not count any more */
+	buf_free(&state);
 }
 
 static void take_note(struct spool_log *log, const struct spool_item *item)
 {
 	const uint32_t seq = log->compaction.segment->seq;
 	struct spool_entry *e = spool_index_get(&log->index, item->id);
+	struct buf state = BUF_INIT(SNAPSHOT_MAX);
 
 	/* Its own messages take their state along. */
-	if (!e || e->segment == seq || seq < e->notes_from || e->flags & (SPOOL_ENTRY_NOTING | SPOOL_ENTRY_MOVING | SPOOL_ENTRY_DROPPED))
+	if (!e || e->segment == seq || seq < e->notes_from ||
+	    e->flags & (SPOOL_ENTRY_NOTING | SPOOL_ENTRY_MOVING | SPOOL_ENTRY_DROPPED))
 		return;
-	if (!gather_snapshot(log, e))
-		e->notes_from = seq + 1;
+	log->cfg.owner->snapshot(log->cfg.owner->arg, e->id, &state);
+	struct spool_rec *r = spool_rec_new(SPOOL_RECORD_NOTE, e->id, buf_span(&state), SPAN(""));
+	r->flags = SPOOL_FLAG_SNAPSHOT;
+	e->flags |= SPOOL_ENTRY_NOTING;
+	gather(log, r);
+	buf_free(&state);
 }
 
 static void take_drop(struct spool_log *log, const struct spool_item *item)
@@ -170,12 +167,20 @@ static void take_drop(struct spool_log *log, const struct spool_item *item)
 	if (!home || home == log->compaction.segment)
 		return;
 	spool_drop_payload(item->home, payload);
-	struct spool_rec *r = spool_rec_new(SPOOL_RECORD_DROP, item->id, span_make(payload, sizeof payload));
+	struct spool_rec *r =
+		spool_rec_new(SPOOL_RECORD_DROP, item->id, span_make(payload, sizeof payload), SPAN(""));
 	r->home = (uint32_t)item->home;
 	gather(log, r);
 }
 
-void spool_compact_take(struct spool_log *log, struct spool_item *items, size_t n, uint64_t end, int64_t now_us)
+/* Nothing was copied for a message whose drop is not durable yet; so nothing may go before it is. */
+static void gather_barrier(struct spool_log *log)
+{
+	gather(log, spool_rec_new(SPOOL_REC_BARRIER, 0, SPAN(""), SPAN("")));
+}
+
+void spool_compact_take(struct spool_log *log, struct spool_item *items, size_t n, uint64_t end,
+			int64_t now_us)
 {
 	struct spool_compaction *k = &log->compaction;
 
@@ -195,6 +200,7 @@ void spool_compact_take(struct spool_log *log, struct spool_item *items, size_t 
 		}
 		free(items[i].payload);
 	}
+	gather_barrier(log);
 	if (log->cfg.compact_octets_s)
 		k->next_us = now_us + (int64_t)((end - k->at) * 1000000 / log->cfg.compact_octets_s);
 	k->at = end;
@@ -206,8 +212,11 @@ void spool_compact_give_up(struct spool_log *log, int err, uint64_t at, const ch
 
 	k->failed = true;
 	k->segment->keep = true;
-	spool_log_report(log, &(struct spool_report){
-				      .kind = SPOOL_REPORT_CORRUPT, .segment = k->segment->seq, .at = at, .err = err, .text = text });
+	spool_log_report(log, &(struct spool_report){ .kind = SPOOL_REPORT_CORRUPT,
+						      .segment = k->segment->seq,
+						      .at = at,
+						      .err = err,
+						      .text = text });
 }
 
 void spool_compact_record_ended(struct spool_log *log, bool ok)

@@ -42,8 +42,9 @@ enum spool_file_kind spool_file_kind(const char *name, uint64_t *number_r)
 		if (!span_ends(all, ending))
 			continue;
 		const struct span number = span_first(all, all.n - ending.n);
-		const bool ok = kind == SPOOL_FILE_BODY ? id_parse(number, number_r)
-							: number.n == SEQ_DIGITS && span_to_u64(number, UINT32_MAX, number_r);
+		const bool ok = kind == SPOOL_FILE_BODY
+					? id_parse(number, number_r)
+					: number.n == SEQ_DIGITS && span_to_u64(number, UINT32_MAX, number_r);
 		return ok ? (enum spool_file_kind)kind : SPOOL_FILE_OTHER;
 	}
 	return SPOOL_FILE_OTHER;
@@ -109,7 +110,8 @@ err_after_open:
 	return spool_fs_error(e, r, what, from.s);
 }
 
-int spool_file_header(const struct spool_fs *fs, const char *dir, uint32_t seq, struct spool_segment_header *h_r, struct errtext *e)
+int spool_file_header(const struct spool_fs *fs, const char *dir, uint32_t seq,
+		      struct spool_segment_header *h_r, struct errtext *e)
 {
 	const struct spool_path path = spool_file_path(dir, SPOOL_FILE_LOG, seq);
 	char *octets = mem_alloc_raw(SPOOL_SEGMENT_HEADER);
@@ -130,7 +132,8 @@ int spool_file_header(const struct spool_fs *fs, const char *dir, uint32_t seq, 
 	if (r == 0 && h.seq != seq)
 		r = -ERR_CORRUPT;
 	if (r == -ERR_UNSUPPORTED)
-		errtext_set(e, ERR_UNSUPPORTED, "%s is of a later version of the spool than %d", path.s, SPOOL_VERSION);
+		errtext_set(e, ERR_UNSUPPORTED, "%s is of a later version of the spool than %d", path.s,
+			    SPOOL_VERSION);
 	else if (r < 0)
 		errtext_set(e, ERR_CORRUPT, "%s has no header", path.s);
 	else
@@ -164,7 +167,8 @@ static int create_corrupt(const struct spool_fs *fs, const char *dir, uint32_t s
 		char nth[8] = "";
 		if (i)
 			snprintf(nth, sizeof nth, ".%d", i);
-		snprintf(path_r->s, sizeof path_r->s, "%s/%0*" PRIu32 "%s.corrupt", dir, SEQ_DIGITS, seq, nth);
+		snprintf(path_r->s, sizeof path_r->s, "%s/%0*" PRIu32 "%s.corrupt", dir, SEQ_DIGITS, seq,
+			 nth);
 		r = fs->open(fs->arg, path_r->s, SPOOL_FS_CREATE);
 	}
 	return r;
@@ -198,8 +202,8 @@ out:
 	return r < 0 ? spool_fs_error(e, r, "copy", from.s) : 0;
 }
 
-int spool_file_skip(const struct spool_fs *fs, const char *dir, uint32_t seq, uint64_t epoch, uint64_t from, uint64_t to,
-		    struct errtext *e)
+int spool_file_skip(const struct spool_fs *fs, const char *dir, uint32_t seq, uint64_t epoch, uint64_t from,
+		    uint64_t to, struct errtext *e)
 {
 	const struct spool_path path = spool_file_path(dir, SPOOL_FILE_LOG, seq);
 	char header[SPOOL_RECORD_HEADER];

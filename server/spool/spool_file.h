@@ -49,12 +49,13 @@ struct spool_make {
 int spool_file_make(const struct spool_make *mk, struct errtext *e);
 
 /* The header of segment @seq. -ERR_CORRUPT: there is none; -ERR_UNSUPPORTED: of a later version. */
-int spool_file_header(const struct spool_fs *fs, const char *dir, uint32_t seq, struct spool_segment_header *h_r, struct errtext *e);
+int spool_file_header(const struct spool_fs *fs, const char *dir, uint32_t seq,
+		      struct spool_segment_header *h_r, struct errtext *e);
 
 /* Keeps a copy of segment @seq for people; it is durable when 0 is returned. */
 int spool_file_copy_corrupt(const struct spool_fs *fs, const char *dir, uint32_t seq, struct errtext *e);
 
 /* Makes a hole of the octets from..to of a segment, so that it is read over from now on. Durable when 0 is returned.
  * -ERR_INVAL: too small to hold a header. */
-int spool_file_skip(const struct spool_fs *fs, const char *dir, uint32_t seq, uint64_t epoch, uint64_t from, uint64_t to,
-		    struct errtext *e);
+int spool_file_skip(const struct spool_fs *fs, const char *dir, uint32_t seq, uint64_t epoch, uint64_t from,
+		    uint64_t to, struct errtext *e);

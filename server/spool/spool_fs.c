@@ -146,7 +146,8 @@ static int posix_sync_dir(void *arg, const char *path)
 	return r;
 }
 
-static int posix_list(void *arg, const char *path, int (*each)(void *each_arg, const char *name), void *each_arg)
+static int posix_list(void *arg, const char *path, int (*each)(void *each_arg, const char *name),
+		      void *each_arg)
 {
 	DIR *d = opendir(path);
 	int r = 0;

@@ -9,7 +9,7 @@
  *
  * Results are >= 0, or -errno as the system has it (spool_fs_err() makes it an error of base/err.h).
  * Threads: any; one file is written by one thread at a time.
- * Tests: tests/unit/spool/test_fs.c; tests/sim/sim_fs.h is the simulated one.
+ * Tests: tests/unit/spool/test_fs.c; tests/sim/fs_model.h is the simulated one.
  */
 #pragma once
 
@@ -30,7 +30,8 @@ struct spool_fs {
 	int (*open)(void *arg, const char *path, enum spool_fs_mode mode); /* a descriptor */
 	int (*close)(void *arg, int fd);
 	int64_t (*size)(void *arg, int fd);
-	int64_t (*read)(void *arg, int fd, void *p, size_t n, uint64_t at); /* octets; fewer than n only at the end */
+	int64_t (*read)(void *arg, int fd, void *p, size_t n,
+			uint64_t at); /* octets; fewer than n only at the end */
 	int (*write)(void *arg, int fd, const struct iovec *v, size_t n, uint64_t at); /* 0: all of it */
 	int (*sync)(void *arg, int fd);
 	/* Takes the disk space of @octets from the start, so that writes there do not fail for want of it. */
@@ -40,7 +41,8 @@ struct spool_fs {
 	int (*mkdir)(void *arg, const char *path); /* 0 also when it is there */
 	int (*sync_dir)(void *arg, const char *path);
 	/* Calls @each with every name but "." and ".."; stops when it returns < 0 and returns that. */
-	int (*list)(void *arg, const char *path, int (*each)(void *each_arg, const char *name), void *each_arg);
+	int (*list)(void *arg, const char *path, int (*each)(void *each_arg, const char *name),
+		    void *each_arg);
 	int (*free_octets)(void *arg, const char *path, uint64_t *octets_r);
 };
 

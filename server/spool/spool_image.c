@@ -25,7 +25,8 @@ bool spool_memory_fits(const struct spool_memory *m, uint64_t octets)
 	return m->used <= m->max && octets <= m->max - m->used;
 }
 
-struct spool_image_own *spool_image_new(struct spool_memory *m, uint64_t id, char *block, char *body, uint64_t counted)
+struct spool_image_own *spool_image_new(struct spool_memory *m, uint64_t id, char *block, char *body,
+					uint64_t counted)
 {
 	struct spool_image_own *own = mem_alloc(sizeof *own);
 

@@ -46,7 +46,8 @@ void spool_jobs_retry(struct timer *t)
 	}
 }
 
-void spool_job_start(struct spool *s, struct spool_job *j, void (*run)(struct spool_job *j), void (*done)(struct spool_job *j))
+void spool_job_start(struct spool *s, struct spool_job *j, void (*run)(struct spool_job *j),
+		     void (*done)(struct spool_job *j))
 {
 	work_init(&j->work, run_job, job_done);
 	list_init(&j->link);

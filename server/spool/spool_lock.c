@@ -25,7 +25,8 @@ static int take_lock(int fd, const char *path, struct errtext *e)
 	const ssize_t n = pread(fd, text, sizeof text - 1, 0);
 	if (n > 0)
 		text[strcspn(text, "\n")] = 0;
-	return errtext_set(e, ERR_BUSY, "%s: the spool is in use by process %s", path, text[0] ? text : "(unknown)");
+	return errtext_set(e, ERR_BUSY, "%s: the spool is in use by process %s", path,
+			   text[0] ? text : "(unknown)");
 }
 
 int spool_lock(const char *dir, struct errtext *e)

@@ -38,10 +38,11 @@
 #define SPOOL_RETRY_US (3 * INT64_C(1000000))
 
 enum {
-	SPOOL_LOGS_MAX = 256,                      /* eight bits of an id */
-	SPOOL_RECORD_MAX = 16 * 1024 * 1024,       /* payload of a record */
-	SPOOL_BATCH_OCTETS = 8 * 1024 * 1024,      /* a batch is not made longer than this */
-	SPOOL_NOTES_GATHER_MAX = 32 * 1024 * 1024, /* of notes while the disk does not take them; the rest is forgotten */
+	SPOOL_LOGS_MAX = 256,                 /* eight bits of an id */
+	SPOOL_RECORD_MAX = 16 * 1024 * 1024,  /* payload of a record */
+	SPOOL_BATCH_OCTETS = 8 * 1024 * 1024, /* a batch is not made longer than this */
+	SPOOL_NOTES_GATHER_MAX =
+		32 * 1024 * 1024, /* of notes while the disk does not take them; the rest is forgotten */
 };
 
 #define SPOOL_REPORT_MAP(X)                                                                                  \
@@ -89,8 +90,8 @@ struct spool_log_found {
 struct spool_log;
 
 /* Reads all that is there; blocks. -ERR_IO, -ERR_UNSUPPORTED (a later version), ... */
-int spool_log_open(struct spool_log **log_r, const struct spool_log_config *cfg, struct spool_log_found *found_r,
-		   struct errtext *e);
+int spool_log_open(struct spool_log **log_r, const struct spool_log_config *cfg,
+		   struct spool_log_found *found_r, struct errtext *e);
 /* No batch and no chore is out. What gathers is forgotten; its messages are told -ERR_CLOSED. */
 void spool_log_free(struct spool_log **log);
 
@@ -118,7 +119,8 @@ uint64_t spool_log_new_id(struct spool_log *log, int64_t wall_us);
 /* @r is a message (type and done set); done() comes from spool_log_written() or spool_log_free(). -ERR_IO or -ERR_NOSPACE: the
  * log is broken; -ERR_TOOBIG: over SPOOL_RECORD_MAX. Then the record was not taken. */
 int spool_log_add(struct spool_log *log, struct spool_rec *r);
-/* done(0) when all that gathered before it is durable; at once when the log is broken. Not on disk; type and payload are not used. */
+/* done(0) when all that gathered before it is durable; told at once when the log is broken. It is not on disk; type and payload
+ * are not used. */
 void spool_log_barrier(struct spool_log *log, struct spool_rec *r);
 void spool_log_note(struct spool_log *log, uint64_t id, struct span note);
 void spool_log_drop(struct spool_log *log, uint64_t id);
@@ -147,7 +149,8 @@ unsigned spool_batch_syncs(const struct spool_batch *b);
 struct spool_chore;
 
 /* NULL: nothing to do, or one is out. *again_us_r: when to ask again, though nothing happened till then (0: need not). */
-struct spool_chore *spool_log_chore(struct spool_log *log, int64_t now_us, int64_t wall_us, int64_t *again_us_r);
+struct spool_chore *spool_log_chore(struct spool_log *log, int64_t now_us, int64_t wall_us,
+				    int64_t *again_us_r);
 void spool_chore_run(struct spool_chore *c);
 void spool_log_chore_done(struct spool_log *log, struct spool_chore **c, int64_t now_us); /* frees it */
 
@@ -165,17 +168,19 @@ int spool_log_pin(struct spool_log *log, uint64_t id, struct spool_place *place_
 void spool_log_unpin(struct spool_log *log, const struct spool_place *place);
 bool spool_log_has(const struct spool_log *log, uint64_t id, bool *large_r);
 
-/* Reads the record and checks it; any thread. *octets_r is the caller's to free; message_r points into it. -ERR_IO, -ERR_CORRUPT. */
-int spool_place_read(const struct spool_fs *fs, const char *dir, const struct spool_place *place, uint64_t id, char **octets_r,
-		     struct spool_message *message_r);
+/* Reads the record and checks it; any thread. *octets_r is the caller's to free; message_r points into it. -ERR_IO,
+ * -ERR_CORRUPT. */
+int spool_place_read(const struct spool_fs *fs, const char *dir, const struct spool_place *place, uint64_t id,
+		     char **octets_r, struct spool_message *message_r);
 
 /* ---- state ---------------------------------------------------------------------------------------------------- */
 
 struct spool_log_state {
 	uint64_t messages, live_octets, segments, spares;
-	uint64_t disk_octets;   /* of segments and spares; bodies */
-	uint64_t unused_octets; /* of these: where messages can be written without more disk, a reserve left aside */
-	int broken;             /* 0, or -ERR_x */
+	uint64_t disk_octets; /* of segments and spares; bodies */
+	uint64_t
+		unused_octets; /* of these: where messages can be written without more disk, a reserve left aside */
+	int broken;            /* 0, or -ERR_x */
 	const char *why;
 };
 

@@ -7,6 +7,8 @@
 #include "spool/spool_record.h"
 #include "spool/spool_segment.h"
 
+enum { SPOOL_REC_BARRIER = 0 }; /* a type that is not on disk: told when all before it is */
+
 enum { SPOOL_LINKS_MAX = 1000, SPOOL_LINK_OCTETS = SPOOL_RECORD_HEADER + SPOOL_LINK_PAYLOAD };
 
 /* Compaction of one segment: its records are read in pieces; what still matters gathers again. */
@@ -38,6 +40,7 @@ struct spool_log {
 	struct list gather;
 	uint64_t gather_notes; /* octets of notes in it */
 	unsigned urgent;       /* messages and barriers in it */
+	unsigned deferred;     /* drops that wait for a copy of their message (SPOOL_ENTRY_DROPPED) */
 	struct spool_batch *flying;
 	struct spool_chore *chore;
 	struct spool_compaction compaction;
@@ -66,9 +69,12 @@ struct spool_batch {
 	struct errtext e;
 };
 
-/* The log's own record, with room for a payload of @n octets at payload[0]. */
-struct spool_rec *spool_rec_new(enum spool_record_type type, uint64_t id, struct span payload);
+/* The log's own record; its payload is a copy of both. */
+struct spool_rec *spool_rec_new(unsigned type, uint64_t id, struct span payload, struct span more);
 void spool_rec_gather(struct spool_log *log, struct spool_rec *r);
+/* @sign is 1 when @r joins those that gather, -1 when it leaves them. */
+void spool_rec_count(struct spool_log *log, const struct spool_rec *r, int sign);
+void spool_rec_done(struct spool_rec *r, int status); /* tells its owner, or frees the log's own */
 /* The message is settled in memory; @e is removed. */
 void spool_log_drop_entry(struct spool_log *log, struct spool_entry *e);
 
@@ -93,7 +99,8 @@ struct spool_item {
 /* Is a piece of compaction.segment to be read now? Begins and ends compactions. *again_us_r as of spool_log_chore(). */
 bool spool_compact_wants(struct spool_log *log, int64_t now_us, int64_t *again_us_r);
 /* The records up to @end: what still matters gathers again. Takes their payloads. */
-void spool_compact_take(struct spool_log *log, struct spool_item *items, size_t n, uint64_t end, int64_t now_us);
+void spool_compact_take(struct spool_log *log, struct spool_item *items, size_t n, uint64_t end,
+			int64_t now_us);
 /* It could not be read: its segment is kept as it is. */
 void spool_compact_give_up(struct spool_log *log, int err, uint64_t at, const char *text);
 /* One of its records is durable, or is not. */

@@ -83,7 +83,8 @@ static int open_volume(struct spool *s, struct spool_volume *v, struct spool_fou
 		.fs = s->fs,
 		.dir = v->dir,
 		.number = v->number,
-		.segment_octets = own || s->cfg.segment_bytes < ADOPTED_SEGMENT ? s->cfg.segment_bytes : ADOPTED_SEGMENT,
+		.segment_octets = own || s->cfg.segment_bytes < ADOPTED_SEGMENT ? s->cfg.segment_bytes
+										: ADOPTED_SEGMENT,
 		.spares_max = own ? s->cfg.segments_spare_max : 0,
 		.ahead = own,
 		.compact_octets_s = COMPACT_OCTETS_S,
@@ -113,8 +114,8 @@ static void free_parts(struct spool *s)
 	free(s);
 }
 
-int spool_open(struct spool **s_r, const struct spool_config *cfg, const struct spool_fs *fs, struct loop *loop,
-	       struct work_pool *pool, struct logger *log, struct metric_shard *metrics,
+int spool_open(struct spool **s_r, const struct spool_config *cfg, const struct spool_fs *fs,
+	       struct loop *loop, struct work_pool *pool, struct logger *log, struct metric_shard *metrics,
 	       const struct spool_recovery *recovery, struct spool_found *found_r, struct errtext *e)
 {
 	const int64_t started_us = clock_us();
@@ -124,8 +125,11 @@ int spool_open(struct spool **s_r, const struct spool_config *cfg, const struct 
 	if (strlen(cfg->dir) > SPOOL_DIR_MAX - NUMBER_DIGITS)
 		return errtext_set(e, ERR_TOOBIG, "%s: the name is too long", cfg->dir);
 	if (!cfg->workers || cfg->workers > SPOOL_LOGS_MAX || cfg->worker >= cfg->workers ||
-	    cfg->segment_bytes < SPOOL_SEGMENT_MIN || cfg->segment_bytes > UINT32_MAX || cfg->small_max_bytes > SPOOL_RECORD_MAX / 2)
-		return errtext_set(e, ERR_INVAL, "%s: a number in the configuration of the spool is out of range", cfg->dir);
+	    cfg->segment_bytes < SPOOL_SEGMENT_MIN || cfg->segment_bytes > UINT32_MAX ||
+	    cfg->small_max_bytes > SPOOL_RECORD_MAX / 2)
+		return errtext_set(e, ERR_INVAL,
+				   "%s: a number in the configuration of the spool is out of range",
+				   cfg->dir);
 	struct spool *s = mem_alloc(sizeof *s);
 	s->cfg = *cfg;
 	snprintf(s->dir, sizeof s->dir, "%s", cfg->dir);

@@ -44,8 +44,8 @@ void spool_log_unpin(struct spool_log *log, const struct spool_place *place)
 	log->look_for_free |= !seg->readers;
 }
 
-int spool_place_read(const struct spool_fs *fs, const char *dir, const struct spool_place *place, uint64_t id, char **octets_r,
-		     struct spool_message *message_r)
+int spool_place_read(const struct spool_fs *fs, const char *dir, const struct spool_place *place, uint64_t id,
+		     char **octets_r, struct spool_message *message_r)
 {
 	const struct spool_path path = spool_file_path(dir, SPOOL_FILE_LOG, place->segment);
 	struct spool_record record;
@@ -57,11 +57,13 @@ int spool_place_read(const struct spool_fs *fs, const char *dir, const struct sp
 	char *octets = mem_alloc_raw(place->octets);
 	const int64_t got = fs->read(fs->arg, fd, octets, place->octets, place->at);
 	fs->close(fs->arg, fd);
-	int r = got < 0 ? -ERR_IO : spool_record_parse(span_make(octets, (size_t)got), place->epoch, place->at, &record);
+	int r = got < 0 ? -ERR_IO
+			: spool_record_parse(span_make(octets, (size_t)got), place->epoch, place->at,
+					     &record);
 	if (r == 0 && (record.type != SPOOL_RECORD_MESSAGE || record.id != id))
 		r = -ERR_CORRUPT;
 	if (r == 0)
-		r = spool_message_parse(record.payload, record.flags & SPOOL_FLAG_LARGE, &m);
+		r = spool_message_parse(record.payload, record.flags, &m);
 	if (r < 0) {
 		free(octets);
 		return r == -ERR_IO ? r : -ERR_CORRUPT;
@@ -85,7 +87,8 @@ void spool_log_state(const struct spool_log *log, struct spool_log_state *st_r)
 	st.disk_octets = log->segments.octets + log->next.octets * (log->next.seq != 0) +
 			 log->nspares * log->cfg.segment_octets + log->body_octets;
 	/* The segment that was made ahead is the reserve: drops must find room when nothing else does. */
-	st.unused_octets = log->nspares * log->cfg.segment_octets + (log->active ? log->active->octets - log->active->end : 0);
+	st.unused_octets = log->nspares * log->cfg.segment_octets +
+			   (log->active ? log->active->octets - log->active->end : 0);
 	*st_r = st;
 }
 

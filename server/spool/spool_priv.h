@@ -62,13 +62,13 @@ struct spool {
 	struct spool_volume *volumes;
 	unsigned nvolumes, next_volume; /* whose turn it is */
 	struct spool_committer committer;
-	struct task turn;     /* at the end of the loop's turn: all that came in it shares a batch */
-	struct timer lazy;    /* what gathers lazily becomes due */
-	struct timer chores;  /* ask for chores again */
-	struct timer retry;   /* jobs that the pool had no room for */
-	struct scope scope;   /* of the jobs */
-	struct list jobs;     /* those that wait for room in the pool */
-	unsigned njobs;       /* all of them */
+	struct task turn;    /* at the end of the loop's turn: all that came in it shares a batch */
+	struct timer lazy;   /* what gathers lazily becomes due */
+	struct timer chores; /* ask for chores again */
+	struct timer retry;  /* jobs that the pool had no room for */
+	struct scope scope;  /* of the jobs */
+	struct list jobs;    /* those that wait for room in the pool */
+	unsigned njobs;      /* all of them */
 	struct spool_guard guard;
 	uint64_t reserved;    /* octets that the open writes may still need */
 	unsigned writes;      /* open ones */
@@ -86,17 +86,19 @@ struct spool_job {
 	struct work work;
 	struct list link;
 	struct spool *spool;
-	void (*run)(struct spool_job *j); /* on a thread of the pool */
+	void (*run)(struct spool_job *j);  /* on a thread of the pool */
 	void (*done)(struct spool_job *j); /* on the loop; may free it */
 };
 
-void spool_job_start(struct spool *s, struct spool_job *j, void (*run)(struct spool_job *j), void (*done)(struct spool_job *j));
+void spool_job_start(struct spool *s, struct spool_job *j, void (*run)(struct spool_job *j),
+		     void (*done)(struct spool_job *j));
 void spool_jobs_retry(struct timer *t);
 
 /* ---- the committer: spool_committer.c ---- */
 
 void spool_committer_start(struct spool_committer *c, struct loop *loop, void (*written)(struct letter *l));
-void spool_committer_give(struct spool_committer *c, struct spool_volume *v, struct spool_batch *b, int64_t now_us);
+void spool_committer_give(struct spool_committer *c, struct spool_volume *v, struct spool_batch *b,
+			  int64_t now_us);
 void spool_committer_stop(struct spool_committer *c); /* it rests */
 
 /* ---- spool.c, spool_report.c ---- */
@@ -131,7 +133,8 @@ struct spool_image_own {
 };
 
 /* Takes over both blocks and @counted octets of the budget, which the caller has taken. */
-struct spool_image_own *spool_image_new(struct spool_memory *m, uint64_t id, char *block, char *body, uint64_t counted);
+struct spool_image_own *spool_image_new(struct spool_memory *m, uint64_t id, char *block, char *body,
+					uint64_t counted);
 
 /* ---- writing: spool_write.c, spool_stream.c, spool_commit.c ---- */
 
@@ -140,7 +143,7 @@ struct spool_write {
 	uint64_t id, reserved, octets;
 	char *p; /* what is in memory: all of a small message, the next piece of a large one */
 	size_t n, cap;
-	int error; /* of an earlier piece */
+	int error;                   /* of an earlier piece */
 	struct spool_stream *stream; /* NULL: small */
 	void (*room)(void *arg);
 	void *room_arg;

@@ -40,7 +40,8 @@ static void run_load(struct spool_job *j)
 
 static struct spool_image *image_of(const struct load *l)
 {
-	struct spool_image_own *own = spool_image_new(l->job.spool->memory, l->id, l->octets, NULL, l->place.octets);
+	struct spool_image_own *own =
+		spool_image_new(l->job.spool->memory, l->id, l->octets, NULL, l->place.octets);
 
 	own->image.meta = l->message.meta;
 	own->image.head = l->message.head;

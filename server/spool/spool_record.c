@@ -75,7 +75,8 @@ void spool_segment_header_encode(const struct spool_segment_header *h, char out[
 
 static int header_decode_copy(const char *p, struct spool_segment_header *h_r)
 {
-	if (memcmp(p, header_magic, sizeof header_magic) != 0 || get32(p + HEADER_CRC_AT) != hash_crc32c(0, p, HEADER_CRC_AT))
+	if (memcmp(p, header_magic, sizeof header_magic) != 0 ||
+	    get32(p + HEADER_CRC_AT) != hash_crc32c(0, p, HEADER_CRC_AT))
 		return -ERR_CORRUPT;
 	if (get32(p + 8) != SPOOL_VERSION)
 		return -ERR_UNSUPPORTED;
@@ -116,7 +117,8 @@ static uint32_t header_crc(const char *p, uint64_t epoch, uint64_t at)
 	return hash_crc32c(hash_crc32c(0, place, sizeof place), p, RECORD_CRC_AT);
 }
 
-void spool_record_encode(const struct spool_record *r, uint64_t epoch, uint64_t at, char out[SPOOL_RECORD_HEADER])
+void spool_record_encode(const struct spool_record *r, uint64_t epoch, uint64_t at,
+			 char out[SPOOL_RECORD_HEADER])
 {
 	memcpy(out, record_magic, sizeof record_magic);
 	out[4] = (char)r->type;
@@ -132,7 +134,8 @@ void spool_record_encode(const struct spool_record *r, uint64_t epoch, uint64_t 
 /* @p has SPOOL_RECORD_HEADER octets. */
 static bool header_parse(const char *p, uint64_t epoch, uint64_t at, struct spool_record *r_r)
 {
-	if (memcmp(p, record_magic, sizeof record_magic) != 0 || get32(p + RECORD_CRC_AT) != header_crc(p, epoch, at))
+	if (memcmp(p, record_magic, sizeof record_magic) != 0 ||
+	    get32(p + RECORD_CRC_AT) != header_crc(p, epoch, at))
 		return false;
 	const uint64_t octets = spool_record_octets(get32(p + 16));
 	const uint64_t batch_at = (uint64_t)get32(p + 20) * SPOOL_RECORD_ALIGN;
@@ -183,27 +186,34 @@ size_t spool_record_find(struct span in, uint64_t epoch, uint64_t at)
 
 /* ---- payloads ------------------------------------------------------------------------------------------------- */
 
-void spool_message_prefix(uint32_t meta_octets, uint32_t head_octets, uint64_t body_octets, char out[SPOOL_MESSAGE_PREFIX])
+void spool_message_prefix(uint32_t meta_octets, uint32_t head_octets, uint64_t body_octets,
+			  char out[SPOOL_MESSAGE_PREFIX])
 {
 	put32(out, meta_octets);
 	put32(out + 4, head_octets);
 	put64(out + 8, body_octets);
 }
 
-int spool_message_parse(struct span payload, bool large, struct spool_message *m_r)
+int spool_message_parse(struct span payload, unsigned flags, struct spool_message *m_r)
 {
 	if (payload.n < SPOOL_MESSAGE_PREFIX)
 		return -ERR_CORRUPT;
-	const uint64_t meta = get32(payload.p), head = get32(payload.p + 4), body = get64(payload.p + 8);
+	const uint64_t meta = get32(payload.p), head = get32(payload.p + 4),
+		       body_octets = get64(payload.p + 8);
+	const uint64_t body = flags & SPOOL_FLAG_LARGE ? 0 : body_octets;
 	struct span rest = span_skip(payload, SPOOL_MESSAGE_PREFIX);
-	if (meta > rest.n || head > rest.n - meta || (large ? 0 : body) != rest.n - meta - head)
+	if (meta > rest.n || head > rest.n - meta || body > rest.n - meta - head)
 		return -ERR_CORRUPT;
-	*m_r = (struct spool_message){
+	const struct spool_message m = {
 		.meta = span_first(rest, meta),
 		.head = span_first(span_skip(rest, meta), head),
-		.body = span_skip(rest, meta + head),
-		.body_octets = body,
+		.body = span_first(span_skip(rest, meta + head), body),
+		.note = span_skip(rest, meta + head + body),
+		.body_octets = body_octets,
 	};
+	if (m.note.n && !(flags & SPOOL_FLAG_SNAPSHOT))
+		return -ERR_CORRUPT;
+	*m_r = m;
 	return 0;
 }
 

@@ -40,9 +40,11 @@ enum spool_record_type {
 };
 
 enum spool_record_flags {
-	SPOOL_FLAG_LARGE = 1 << 0,    /* message, drop: the body is a file of its own */
-	SPOOL_FLAG_MOVED = 1 << 1,    /* message: a copy made by compaction; takes the place of the earlier one */
-	SPOOL_FLAG_SNAPSHOT = 1 << 2, /* note: takes the place of all earlier ones */
+	SPOOL_FLAG_LARGE = 1 << 0, /* message, drop: the body is a file of its own */
+	SPOOL_FLAG_MOVED =
+		1 << 1, /* message: a copy made by compaction; takes the place of the earlier one */
+	SPOOL_FLAG_SNAPSHOT =
+		1 << 2, /* note: takes the place of all earlier ones; message: such a note is its end */
 };
 
 struct spool_segment_header {
@@ -62,8 +64,9 @@ int spool_segment_header_decode(struct span in, struct spool_segment_header *h_r
 struct spool_record {
 	uint8_t type, flags;
 	uint64_t id;
-	uint64_t batch_at; /* where the batch that it was written with begins: all before that was synced already */
-	uint32_t octets;   /* of the whole record in the file, with header and padding */
+	uint64_t
+		batch_at; /* where the batch that it was written with begins: all before that was synced already */
+	uint32_t octets; /* of the whole record in the file, with header and padding */
 	uint32_t payload_octets, payload_crc;
 	struct span payload;
 };
@@ -71,11 +74,13 @@ struct spool_record {
 /* Octets in the file of a record with that payload. */
 static inline uint64_t spool_record_octets(uint64_t payload_octets)
 {
-	return (SPOOL_RECORD_HEADER + payload_octets + SPOOL_RECORD_ALIGN - 1) & ~(uint64_t)(SPOOL_RECORD_ALIGN - 1);
+	return (SPOOL_RECORD_HEADER + payload_octets + SPOOL_RECORD_ALIGN - 1) &
+	       ~(uint64_t)(SPOOL_RECORD_ALIGN - 1);
 }
 
 /* The header of the record that is to stand at @at. Uses type, flags, id, batch_at, payload_octets and payload_crc. */
-void spool_record_encode(const struct spool_record *r, uint64_t epoch, uint64_t at, char out[SPOOL_RECORD_HEADER]);
+void spool_record_encode(const struct spool_record *r, uint64_t epoch, uint64_t at,
+			 char out[SPOOL_RECORD_HEADER]);
 
 /* Reads the record at the start of @in, which is octet @at of its segment. Returns 0, or
  *   -ERR_SYNTAX   there is no record here
@@ -88,14 +93,17 @@ int spool_record_parse(struct span in, uint64_t epoch, uint64_t at, struct spool
  * the search may go on with more, when there is none. */
 size_t spool_record_find(struct span in, uint64_t epoch, uint64_t at);
 
-/* The payload of a message: lengths, meta, head, and the body unless it is a file. */
+/* The payload of a message: lengths, meta, head, and the body unless it is a file. A copy made by compaction ends with a note, so
+ * that a crash never leaves the message in its new place without its state. */
 struct spool_message {
-	struct span meta, head, body;
+	struct span meta, head, body, note;
 	uint64_t body_octets; /* of the file too */
 };
 
-void spool_message_prefix(uint32_t meta_octets, uint32_t head_octets, uint64_t body_octets, char out[SPOOL_MESSAGE_PREFIX]);
-int spool_message_parse(struct span payload, bool large, struct spool_message *m_r); /* 0 or -ERR_CORRUPT */
+void spool_message_prefix(uint32_t meta_octets, uint32_t head_octets, uint64_t body_octets,
+			  char out[SPOOL_MESSAGE_PREFIX]);
+/* @flags: of the record. 0 or -ERR_CORRUPT. */
+int spool_message_parse(struct span payload, unsigned flags, struct spool_message *m_r);
 
 void spool_drop_payload(uint64_t home, char out[SPOOL_DROP_PAYLOAD]);
 void spool_link_payload(uint64_t seq, uint64_t end, char out[SPOOL_LINK_PAYLOAD]);

@@ -1,6 +1,7 @@
 /* spool/spool_recovery.h - what the spool tells its owner about messages that it did not just get from it.
  *
  * Threads: message, note and dropped are called by spool_open(), on its thread; snapshot on the loop.
+ * Tests: tests/unit/spool/test_spool.c
  */
 #pragma once
 

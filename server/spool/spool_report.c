@@ -15,7 +15,9 @@ static void log_failed(struct spool *s, const struct spool_report *r)
 	log_cstr(&rec, LOG_F_FILE, s->dir);
 	if (r->at)
 		log_int(&rec, LOG_F_OFFSET_BYTES, (int64_t)r->at);
-	log_cstr(&rec, LOG_F_WHAT, r->kind == SPOOL_REPORT_BROKEN ? "no segment can be written: mail is refused" : "a write failed");
+	log_cstr(&rec, LOG_F_WHAT,
+		 r->kind == SPOOL_REPORT_BROKEN ? "no segment can be written: mail is refused"
+						: "a write failed");
 	log_cstr(&rec, LOG_F_ERROR, err_name(r->err));
 	log_cstr(&rec, LOG_F_TEXT, r->text);
 	log_end(&rec);

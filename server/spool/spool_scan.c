@@ -8,9 +8,16 @@
 
 enum { READ_OCTETS = 1024 * 1024, SECTOR = 4096 };
 
-void spool_scan_init(struct spool_scan *sc, const struct spool_fs *fs, int fd, uint64_t epoch, uint64_t from, uint64_t end)
+void spool_scan_init(struct spool_scan *sc, const struct spool_fs *fs, int fd, uint64_t epoch, uint64_t from,
+		     uint64_t end)
 {
-	*sc = (struct spool_scan){ .fs = fs, .fd = fd, .epoch = epoch, .end = end, .next_at = from, .base = from, .piece = READ_OCTETS };
+	*sc = (struct spool_scan){ .fs = fs,
+				   .fd = fd,
+				   .epoch = epoch,
+				   .end = end,
+				   .next_at = from,
+				   .base = from,
+				   .piece = READ_OCTETS };
 }
 
 void spool_scan_deinit(struct spool_scan *sc)

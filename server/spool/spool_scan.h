@@ -22,10 +22,11 @@ struct spool_scan {
 	struct spool_record record; /* payload is valid until the next call */
 	uint64_t at;                /* of the record, or of the gap */
 	uint64_t gap_end;
-	struct spool_record gap_record; /* id and octets of the record there if its header was good; type 0: it was not */
+	struct spool_record
+		gap_record; /* id and octets of the record there if its header was good; type 0: it was not */
 
-	size_t piece;     /* octets of one read */
-	char *buf;        /* octets base .. base + n of the file */
+	size_t piece; /* octets of one read */
+	char *buf;    /* octets base .. base + n of the file */
 	uint64_t base;
 	size_t n, cap;
 	uint64_t unreadable; /* sectors that could not be read */
@@ -34,7 +35,8 @@ struct spool_scan {
 enum spool_scan_found { SPOOL_SCAN_END, SPOOL_SCAN_RECORD, SPOOL_SCAN_GAP };
 
 /* @fd stays the caller's. Starts at octet @from, which must be the place of a record. `piece` may be changed afterwards. */
-void spool_scan_init(struct spool_scan *sc, const struct spool_fs *fs, int fd, uint64_t epoch, uint64_t from, uint64_t end);
+void spool_scan_init(struct spool_scan *sc, const struct spool_fs *fs, int fd, uint64_t epoch, uint64_t from,
+		     uint64_t end);
 void spool_scan_deinit(struct spool_scan *sc);
 
 /* RECORD: `record` at `at`. GAP: no good record at `at`, one (or what looks like one) at gap_end. END: none behind next_at; if

@@ -20,7 +20,8 @@ void spool_segments_deinit(struct spool_segments *set)
 	*set = (struct spool_segments){ 0 };
 }
 
-struct spool_segment *spool_segments_add(struct spool_segments *set, uint32_t seq, uint64_t epoch, uint64_t octets)
+struct spool_segment *spool_segments_add(struct spool_segments *set, uint32_t seq, uint64_t epoch,
+					 uint64_t octets)
 {
 	struct spool_segment *seg = mem_alloc(sizeof *seg);
 
@@ -115,7 +116,8 @@ void spool_segment_need(struct spool_segment *older, struct spool_segment *newer
 	if (older == newer)
 		return;
 	require(older->seq < newer->seq);
-	if (older->nneeds && older->needs[older->nneeds - 1].seq == newer->seq) { /* the one that is being written */
+	if (older->nneeds &&
+	    older->needs[older->nneeds - 1].seq == newer->seq) { /* the one that is being written */
 		older->needs[older->nneeds - 1].why |= why;
 		return;
 	}
@@ -134,18 +136,19 @@ void spool_segment_need(struct spool_segment *older, struct spool_segment *newer
 	newer->pins++;
 }
 
-void spool_segments_unneed(struct spool_segments *set, struct spool_segment *seg, unsigned why)
+void spool_segments_emptied(struct spool_segments *set, struct spool_segment *seg)
 {
 	for (size_t i = 0; i < set->n && set->v[i]->seq < seg->seq; i++) {
 		struct spool_segment *older = set->v[i];
 		const uint32_t at = need_bound(older, seg->seq);
-		if (at == older->nneeds || older->needs[at].seq != seg->seq || older->needs[at].why & SPOOL_NEED_MOVE)
+		if (at == older->nneeds || older->needs[at].seq != seg->seq)
 			continue;
-		older->needs[at].why &= ~why;
+		older->needs[at].why &= SPOOL_NEED_MOVE | SPOOL_NEED_LINK;
 		if (older->needs[at].why)
 			continue;
 		older->nneeds--;
-		memmove(older->needs + at, older->needs + at + 1, (older->nneeds - at) * sizeof *older->needs);
+		memmove(older->needs + at, older->needs + at + 1,
+			(older->nneeds - at) * sizeof *older->needs);
 		seg->pins--;
 	}
 }

@@ -8,18 +8,19 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static bool same(const struct envelope *a, const struct envelope *b)
 {
-	bool ok = a->flags == b->flags && a->arrived_at_us == b->arrived_at_us && a->deliver_by_us == b->deliver_by_us &&
-		  span_eq(a->sender, b->sender) && span_eq(a->envid, b->envid) && span_eq(a->session, b->session) &&
-		  span_eq(a->device, b->device) && span_eq(a->listener, b->listener) && span_eq(a->helo, b->helo) &&
-		  span_eq(a->client_name, b->client_name) && span_eq(a->protocol, b->protocol) &&
-		  span_eq(a->vars, b->vars) && span_eq(a->hold_reason, b->hold_reason) &&
-		  span_eq(a->message_id, b->message_id) && span_eq(a->subject, b->subject) &&
-		  ip_eq(&a->client, &b->client) && a->nrcpt == b->nrcpt;
+	bool ok = a->flags == b->flags && a->arrived_at_us == b->arrived_at_us &&
+		  a->deliver_by_us == b->deliver_by_us && span_eq(a->sender, b->sender) &&
+		  span_eq(a->envid, b->envid) && span_eq(a->session, b->session) &&
+		  span_eq(a->device, b->device) && span_eq(a->listener, b->listener) &&
+		  span_eq(a->helo, b->helo) && span_eq(a->client_name, b->client_name) &&
+		  span_eq(a->protocol, b->protocol) && span_eq(a->vars, b->vars) &&
+		  span_eq(a->hold_reason, b->hold_reason) && span_eq(a->message_id, b->message_id) &&
+		  span_eq(a->subject, b->subject) && ip_eq(&a->client, &b->client) && a->nrcpt == b->nrcpt;
 
 	for (uint32_t i = 0; ok && i < a->nrcpt; i++) {
 		const struct envelope_rcpt *x = &a->rcpt[i], *y = &b->rcpt[i];
-		ok = span_eq(x->address, y->address) && span_eq(x->domain, y->domain) && span_eq(x->orcpt, y->orcpt) &&
-		     span_eq(x->route, y->route) && x->notify == y->notify;
+		ok = span_eq(x->address, y->address) && span_eq(x->domain, y->domain) &&
+		     span_eq(x->orcpt, y->orcpt) && span_eq(x->route, y->route) && x->notify == y->notify;
 	}
 	return ok;
 }
@@ -31,7 +32,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct envelope env, again;
 
 	if (envelope_decode(span_make(data, size), a, &env) == 0) {
-		if (!envelope_encode(&env, &b) || envelope_decode(buf_span(&b), a, &again) < 0 || !same(&env, &again))
+		if (!envelope_encode(&env, &b) || envelope_decode(buf_span(&b), a, &again) < 0 ||
+		    !same(&env, &again))
 			abort();
 	}
 	buf_free(&b);

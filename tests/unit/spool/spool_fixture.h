@@ -103,7 +103,8 @@ static inline int fixture_open(struct fixture *f, const struct spool_fs *fs)
 
 	f->nowned = 0;
 	f->closed = false;
-	return spool_open(&f->spool, &f->cfg, fs, f->loop, f->pool, &f->log, f->metrics, &owner, &f->found, &f->e);
+	return spool_open(&f->spool, &f->cfg, fs, f->loop, f->pool, &f->log, f->metrics, &owner, &f->found,
+			  &f->e);
 }
 
 static inline struct fixture *fixture_new(void)
@@ -240,8 +241,8 @@ static inline bool fixture_body_ok(struct span body, size_t at)
 }
 
 /* Commits a message; returns the op's status. *id_r and *image_r as of the commit. */
-static inline int fixture_commit(struct fixture *f, const char *meta, const char *head, size_t body, uint64_t *id_r,
-				 struct spool_image **image_r)
+static inline int fixture_commit(struct fixture *f, const char *meta, const char *head, size_t body,
+				 uint64_t *id_r, struct spool_image **image_r)
 {
 	struct spool_write *w;
 	struct committing c = { .w.done = false };

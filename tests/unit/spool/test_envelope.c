@@ -77,7 +77,9 @@ static void what_is_written_is_read(void)
 static void the_octets_are_those_of_the_format(void)
 {
 	struct envelope_rcpt rcpt = { .address = SPAN("a@b"), .notify = NOTIFY_NEVER };
-	const struct envelope env = { .flags = ENVELOPE_8BITMIME, .sender = SPAN("s@t"), .rcpt = &rcpt, .nrcpt = 1 };
+	const struct envelope env = {
+		.flags = ENVELOPE_8BITMIME, .sender = SPAN("s@t"), .rcpt = &rcpt, .nrcpt = 1
+	};
 	static const char want[] = "\x01\x04\0\0\x02\0\0\0"
 				   "\x04\x03\0\0s@t"
 				   "\x20\x0c\0\0"
@@ -166,5 +168,6 @@ static void what_is_too_much_is_refused(void)
 	arena_free(&roomy);
 }
 
-TEST_MAIN(TEST(what_is_written_is_read), TEST(the_octets_are_those_of_the_format), TEST(a_cut_is_never_taken_for_the_whole),
-	  TEST(unknown_fields_are_skipped_and_doubled_ones_refused), TEST(what_is_too_much_is_refused))
+TEST_MAIN(TEST(what_is_written_is_read), TEST(the_octets_are_those_of_the_format),
+	  TEST(a_cut_is_never_taken_for_the_whole), TEST(unknown_fields_are_skipped_and_doubled_ones_refused),
+	  TEST(what_is_too_much_is_refused))

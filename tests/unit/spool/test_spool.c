@@ -301,7 +301,9 @@ static void a_later_version_is_not_touched(void)
 {
 	struct fixture *f = fixture_new();
 	char header[SPOOL_SEGMENT_HEADER], path[200];
-	const struct spool_segment_header h = { .version = SPOOL_VERSION + 1, .seq = 7, .octets = 1024 * 1024 };
+	const struct spool_segment_header h = { .version = SPOOL_VERSION + 1,
+						.seq = 7,
+						.octets = 1024 * 1024 };
 
 	NEED(fixture_open(f, NULL) == 0);
 	NEED(fixture_commit(f, "m", "", 100, NULL, NULL) == 0);
@@ -329,8 +331,9 @@ static void a_lock_is_held_once(void)
 	fixture_free(f);
 }
 
-TEST_MAIN(TEST(a_message_is_there_after_a_restart), TEST(a_dropped_message_is_gone_for_good), TEST(a_large_body_goes_through_a_file),
-	  TEST(a_body_without_its_file_is_set_aside), TEST(an_orphaned_body_is_removed),
-	  TEST(messages_of_vanished_workers_are_adopted), TEST(a_full_budget_of_memory_refuses_nothing), TEST(limits_are_kept),
+TEST_MAIN(TEST(a_message_is_there_after_a_restart), TEST(a_dropped_message_is_gone_for_good),
+	  TEST(a_large_body_goes_through_a_file), TEST(a_body_without_its_file_is_set_aside),
+	  TEST(an_orphaned_body_is_removed), TEST(messages_of_vanished_workers_are_adopted),
+	  TEST(a_full_budget_of_memory_refuses_nothing), TEST(limits_are_kept),
 	  TEST(a_cancelled_commit_leaves_no_message), TEST(what_the_owner_cannot_read_is_kept),
 	  TEST(a_later_version_is_not_touched), TEST(a_lock_is_held_once))
