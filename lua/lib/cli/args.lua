@@ -50,7 +50,7 @@ function args.nearest(word, names)
   local best, least
   for _, name in ipairs(names) do
     local d = name:sub(1, #word) == word and 1 or distance(word, name)
-    if d <= math.max(1, math.floor(#name / 3)) and (not least or d < least) then best, least = name, d end
+    if d <= math.max(1, math.floor(#name / 2)) and (not least or d < least) then best, least = name, d end
   end
   return best
 end
