@@ -281,10 +281,16 @@ static void on_run(struct task *t)
 
 void link_run(struct link *l)
 {
+	const struct route *r;
+
 	switch (l->step) {
 	case LINK_IDLE:
-		if (!l->d->stopping)
-			link_next_job(l);
+		if (l->d->stopping || link_next_job(l))
+			break;
+		/* For a stream a deadline of 0 is none; for an operator it is "not kept at all". */
+		r = l->dest->route_config;
+		if (r && r->idle_timeout_us == 0)
+			link_close_idle(l);
 		break;
 	case LINK_TALKING:
 		link_talk(l);
