@@ -42,6 +42,7 @@ begins a comment line.
     sink s1 body 1 = hello\\r\\n          the body of message 1 is exactly this
     sink s1 text 1 ~ words                somewhere in message 1
     sink s1 header 1 Subject = text       its first header field of that name, unfolded; wildcards; = none: there is none
+    sink s1 header 1 Received 2 = text    its second
     log r1 event=refused rule=x text=*y*  such a record comes, within seconds; values may be quoted
     nolog r1 event=worker_stuck           there is none
     logs r1 2 event=x                     exactly so many, within seconds
@@ -170,8 +171,10 @@ class Scenario:
             if wanted == "none":
                 if found:
                     self.fail("expected no %s, got %r" % (words[4], found))
-            elif not found or not pattern(wanted).match(found[0].decode("utf-8", "surrogateescape")):
-                self.fail("expected %s: %r, got %r" % (words[4], wanted, found[:1]))
+                return
+            nth = int(words[5]) - 1 if words[5].isdigit() else 0
+            if len(found) <= nth or not pattern(wanted).match(found[nth].decode("utf-8", "surrogateescape")):
+                self.fail("expected %s: %r, got %r" % (words[4], wanted, found))
 
     # ---- the relay
 
