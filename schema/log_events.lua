@@ -144,7 +144,7 @@ local events = {
   { "bug", "error", "a check on ourselves failed", { "what", "at", "fatal" } },
   { "server_notice", "info", "anything else at start-up", { "text" } },
   { "control_request", "info", "the admin API was asked", { "method", "resource", "actor", "code", "duration_us", "reason" } },
-  { "control_refused", "warn", "the admin API refused", { "method", "resource", "actor", "code", "text" } },
+  { "control_refused", "warn", "the admin API refused", { "method", "resource", "actor", "code", "text", "reason" } },
 
   -- inbound
   { "session_started", "debug", "a client connected", { "session", "listener", "client", "client_port", "ptr" },

@@ -87,7 +87,8 @@ void control_fail(struct control_request *r, unsigned code, const char *fmt, ...
 /* The user at the other end of the socket. A tool of his may name a person in addition. */
 static void find_actor(struct control_request *r)
 {
-	const union MHD_ConnectionInfo *info = MHD_get_connection_info(r->connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+	const union MHD_ConnectionInfo *info =
+		MHD_get_connection_info(r->connection, MHD_CONNECTION_INFO_CONNECTION_FD);
 	const char *said = MHD_lookup_connection_value(r->connection, MHD_HEADER_KIND, "X-Postern-Actor");
 	struct ucred cred;
 	socklen_t n = sizeof cred;
@@ -111,7 +112,8 @@ static void log_request(struct control *c, const struct control_request *r)
 	struct log_rec rec;
 	const bool bad = r->code >= 400;
 
-	metric_add_label(c->env.process_metrics, METRIC_CONTROL_REQUESTS_TOTAL, bad ? SPAN("error") : SPAN("ok"), 1);
+	metric_add_label(c->env.process_metrics, METRIC_CONTROL_REQUESTS_TOTAL,
+			 bad ? SPAN("error") : SPAN("ok"), 1);
 	if (span_eq(r->method, SPAN("GET")) && !bad)
 		return; /* looking changes nothing; monitoring looks every few seconds */
 	pthread_mutex_lock(&c->log_lock);
@@ -122,7 +124,7 @@ static void log_request(struct control *c, const struct control_request *r)
 		log_int(&rec, LOG_F_CODE, r->code ? r->code : 200);
 		if (bad)
 			log_str(&rec, LOG_F_TEXT, span_first(buf_span(&r->out), 300));
-		else if (control_arg(r, "reason").n)
+		if (control_arg(r, "reason").n)
 			log_str(&rec, LOG_F_REASON, control_arg(r, "reason"));
 		log_end(&rec);
 	}
@@ -132,7 +134,8 @@ static void log_request(struct control *c, const struct control_request *r)
 
 static enum MHD_Result answer(struct control_request *r)
 {
-	struct MHD_Response *res = MHD_create_response_from_buffer(r->out.n, r->out.p ? r->out.p : (char *)"", MHD_RESPMEM_MUST_COPY);
+	struct MHD_Response *res = MHD_create_response_from_buffer(r->out.n, r->out.p ? r->out.p : (char *)"",
+								   MHD_RESPMEM_MUST_COPY);
 
 	if (!res)
 		return MHD_NO;
@@ -143,8 +146,9 @@ static enum MHD_Result answer(struct control_request *r)
 	return ok;
 }
 
-static enum MHD_Result on_request(void *cls, struct MHD_Connection *connection, const char *url, const char *method, const char *version,
-				  const char *upload, size_t *upload_n, void **state)
+static enum MHD_Result on_request(void *cls, struct MHD_Connection *connection, const char *url,
+				  const char *method, const char *version, const char *upload,
+				  size_t *upload_n, void **state)
 {
 	struct control *c = cls;
 	struct control_request *r = *state;
@@ -179,7 +183,8 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *connection, 
 	return answer(r);
 }
 
-static void on_completed(void *cls, struct MHD_Connection *connection, void **state, enum MHD_RequestTerminationCode why)
+static void on_completed(void *cls, struct MHD_Connection *connection, void **state,
+			 enum MHD_RequestTerminationCode why)
 {
 	struct control_request *r = *state;
 
@@ -201,11 +206,11 @@ int control_start(struct control **c_r, const struct control_env *env, int fd, s
 
 	c->env = *env;
 	require(pthread_mutex_init(&c->log_lock, NULL) == 0);
-	c->daemon = MHD_start_daemon(MHD_USE_THREAD_PER_CONNECTION | MHD_USE_INTERNAL_POLLING_THREAD, 0, NULL, NULL, on_request, c,
-				     MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS_MAX,
-				     MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_TIMEOUT_S,
-				     MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY, MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL,
-				     MHD_OPTION_END);
+	c->daemon = MHD_start_daemon(
+		MHD_USE_THREAD_PER_CONNECTION | MHD_USE_INTERNAL_POLLING_THREAD, 0, NULL, NULL, on_request, c,
+		MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS_MAX,
+		MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_TIMEOUT_S, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+		(size_t)CONNECTION_MEMORY, MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL, MHD_OPTION_END);
 	if (!c->daemon) {
 		close(fd);
 		pthread_mutex_destroy(&c->log_lock);
@@ -249,21 +254,25 @@ int control_listen(const char *path, struct errtext *e)
 	char dir[sizeof at.sun_path];
 
 	if (strlen(path) >= sizeof at.sun_path)
-		return errtext_set(e, ERR_TOOBIG, "control socket %s: the path is longer than %zu octets", path, sizeof at.sun_path - 1);
+		return errtext_set(e, ERR_TOOBIG, "control socket %s: the path is longer than %zu octets",
+				   path, sizeof at.sun_path - 1);
 	memcpy(at.sun_path, path, strlen(path) + 1);
 	memcpy(dir, path, strlen(path) + 1);
 	char *slash = strrchr(dir, '/');
 	if (slash && slash != dir) {
 		*slash = 0;
 		if (mkdir(dir, 0755) != 0 && errno != EEXIST)
-			return errtext_set(e, err_from_errno(errno), "control socket: make %s: %s", dir, strerror(errno));
+			return errtext_set(e, err_from_errno(errno), "control socket: make %s: %s", dir,
+					   strerror(errno));
 	}
 	struct stat there;
 	if (lstat(path, &there) == 0) {
 		if (!S_ISSOCK(there.st_mode))
-			return errtext_set(e, ERR_EXISTS, "control socket %s: there is something that is no socket", path);
+			return errtext_set(e, ERR_EXISTS,
+					   "control socket %s: there is something that is no socket", path);
 		if (is_alive(&at))
-			return errtext_set(e, ERR_EXISTS, "control socket %s: another process answers there", path);
+			return errtext_set(e, ERR_EXISTS, "control socket %s: another process answers there",
+					   path);
 		unlink(path);
 	}
 	const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);

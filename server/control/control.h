@@ -47,14 +47,14 @@ struct control_env {
 	struct ledger *ledger;
 	struct clients *clients;
 	struct limit_store *limits;
-	struct logger *log;                   /* control's own */
+	struct logger *log; /* control's own */
 	const char *config_file;
-	int64_t started_at_us;                /* wall clock */
+	int64_t started_at_us; /* wall clock */
 	void *arg;
 	/* SIGHUP by another name: waits until it is done. 0, or -ERR_INVAL with the problems as JSON list in @problems. */
 	int (*reload)(void *arg, struct buf *problems);
 	void (*shutdown)(void *arg);
-	uint64_t (*generation)(void *arg);    /* of the configuration in force */
+	uint64_t (*generation)(void *arg); /* of the configuration in force */
 	/* 0: well; else the reason in @e. Ready: all workers serve and mail is accepted. Live: loops turn. */
 	int (*ready)(void *arg, struct errtext *e);
 	int (*live)(void *arg, struct errtext *e);

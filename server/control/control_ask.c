@@ -4,8 +4,8 @@
  *   2. each worker runs the question on its loop, may take its time, and answers
  *   3. when all have answered, or the deadline has passed, the asker goes on
  *
- * Ways it fails: a loop is closing (its question is dropped at once), a worker is slow (its question is abandoned: whoever of the two
- * comes last frees it).
+ * Ways it fails: a loop is closing (its question is dropped at once), a worker is slow (its question is abandoned: the worker frees
+ * it when it answers after all).
  */
 #include <pthread.h>
 #include <stdlib.h>
@@ -18,7 +18,7 @@ struct ask_round {
 	pthread_mutex_t lock;
 	pthread_cond_t answered;
 	unsigned waiting;
-	unsigned refs;     /* the asker and every question that is out */
+	unsigned refs; /* the asker and every question that is out */
 	bool abandoned;
 };
 

@@ -61,8 +61,8 @@ static void write_sessions(struct ask *a)
 	unsigned shown = 0;
 
 	json_array(&j, NULL);
-	for (struct session *s = w->sessions ? session_next(w->sessions, NULL) : NULL; s && shown < SESSIONS_SHOWN_MAX;
-	     s = session_next(w->sessions, s), shown++) {
+	for (struct session *s = w->sessions ? session_next(w->sessions, NULL) : NULL;
+	     s && shown < SESSIONS_SHOWN_MAX; s = session_next(w->sessions, s), shown++) {
 		const struct view_conn *v = session_view(s);
 		json_object(&j, NULL);
 		json_cstr(&j, "session", v->id.s);

@@ -10,7 +10,7 @@ enum {
 	CONTROL_ANSWER_MAX = 128 * 1024 * 1024, /* an export */
 	CONTROL_ROWS_MAX = 10000,               /* of one listing; more come with skip= */
 	CONTROL_SKIP_MAX = 1000000,
-	CONTROL_IDS_MAX = 1000,                 /* in one request */
+	CONTROL_IDS_MAX = 1000, /* in one request */
 	CONTROL_REASON_MAX = 400,
 	CONTROL_ACTOR_MAX = 64,
 };
@@ -22,13 +22,13 @@ struct control_request {
 	const struct control_env *env;
 	struct MHD_Connection *connection;
 	struct span method, path;
-	uint64_t id;                   /* of a path with {id} */
+	uint64_t id; /* of a path with {id} */
 	struct buf body;
 	char actor[CONTROL_ACTOR_MAX];
 	struct arena *mem;
 	/* the answer */
-	unsigned code;                 /* HTTP; 0: 200 */
-	const char *type;              /* NULL: application/json */
+	unsigned code;    /* HTTP; 0: 200 */
+	const char *type; /* NULL: application/json */
 	struct buf out;
 };
 
@@ -38,7 +38,8 @@ struct span control_arg(const struct control_request *r, const char *name);
 const char *control_arg_unknown(const struct control_request *r, const char *known);
 bool control_flag(const struct control_request *r, const char *name);
 /* Answers with an error as JSON: what was wrong and what to do next. */
-void control_fail(struct control_request *r, unsigned code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+void control_fail(struct control_request *r, unsigned code, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
 
 /* ---- control_ask.c ---- */
 
@@ -47,10 +48,12 @@ void control_fail(struct control_request *r, unsigned code, const char *fmt, ...
 struct ask {
 	struct letter letter;
 	struct control_worker *worker;
-	void (*run)(struct ask *a);        /* on the worker's loop; then or later it calls ask_answer() once */
-	void (*dispose)(struct ask *a);    /* frees what is embedded, on whatever thread; the block itself is freed after */
+	void (*run)(struct ask *a); /* on the worker's loop; then or later it calls ask_answer() once */
+	void (*dispose)(
+		struct ask
+			*a); /* frees what is embedded, on whatever thread; the block itself is freed after */
 	struct ask_round *round;
-	struct buf out;                    /* the asker's to use: JSON, octets */
+	struct buf out; /* the asker's to use: JSON, octets */
 	int status;
 };
 
@@ -85,7 +88,8 @@ void control_ready(struct control_request *r);
 /* One endpoint, as schema/admin_api.lua has it. */
 struct control_endpoint {
 	const char *method, *path; /* "{id}" stands for one segment: a queue id */
-	const char *params;        /* query parameters that it knows, between spaces: " to from "; another one is refused */
+	const char *
+		params; /* query parameters that it knows, between spaces: " to from "; another one is refused */
 	void (*serve)(struct control_request *r);
 };
 

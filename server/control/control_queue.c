@@ -4,8 +4,8 @@
  *   2. each worker walks over its queue in slices; rows are written as it sees them, one JSON object a line
  *   3. the answers are put together in the order of the workers
  *
- * Ways it fails: a parameter that cannot be read (400), an order without a selector or a reason (400), a walk that takes longer than
- * its deadline (the answer says "complete": false; orders that were carried out until then stay carried out, and it is a 504).
+ * Ways it fails: a parameter that cannot be read (400), an order without a selector or a reason (400), a walk that takes longer
+ * than its deadline (the answer says "complete": false; orders that were carried out until then stay carried out, and it is a 504).
  */
 #include <stdlib.h>
 
@@ -62,7 +62,8 @@ static bool read_states(struct control_request *r, struct span text, struct queu
 			if (span_eq(one, span_of(queue_state_name((enum queue_state)i))))
 				bit = 1u << i;
 		if (!bit) {
-			control_fail(r, 400, "status: \"%.*s\" is none of ready, active, deferred, held, ending",
+			control_fail(r, 400,
+				     "status: \"%.*s\" is none of ready, active, deferred, held, ending",
 				     SPAN_ARG(span_first(one, 60)));
 			return false;
 		}
@@ -97,7 +98,8 @@ static bool read_select(struct control_request *r, struct queue_select *s, bool 
 		memcpy((char *)s + texts[i].at, &v, sizeof v);
 		any |= v.n > 0;
 	}
-	const struct span older = control_arg(r, "older_than"), ids = control_arg(r, "id"), states = control_arg(r, "status");
+	const struct span older = control_arg(r, "older_than"), ids = control_arg(r, "id"),
+			  states = control_arg(r, "status");
 	uint64_t seconds = 0;
 	if (older.p && !span_to_u64(older, 1000000000, &seconds)) {
 		control_fail(r, 400, "older_than: a number of seconds");
@@ -114,7 +116,9 @@ static struct queue_select copy_select(const struct queue_select *s, struct aren
 	struct queue_select c = *s;
 
 	if (s->ids)
-		c.ids = (const uint64_t *)(const void *)arena_dup(mem, span_make(s->ids, s->nids * sizeof *s->ids)).p;
+		c.ids = (const uint64_t *)(const void *)arena_dup(mem,
+								  span_make(s->ids, s->nids * sizeof *s->ids))
+				.p;
 	c.to = arena_dup(mem, s->to);
 	c.from = arena_dup(mem, s->from);
 	c.device = arena_dup(mem, s->device);
@@ -137,13 +141,15 @@ static void run_action(struct ask *a)
 {
 	struct queue_ask *q = container_of(a, struct queue_ask, ask);
 	struct control_worker *w = a->worker;
-	const int err = w->queue ? queue_action_start(&q->action, w->scope, w->queue, WALK_DEADLINE_US) : -ERR_CLOSED;
+	const int err =
+		w->queue ? queue_action_start(&q->action, w->scope, w->queue, WALK_DEADLINE_US) : -ERR_CLOSED;
 
 	if (err < 0)
 		ask_answer(a, err);
 }
 
-static struct queue_ask *queue_ask_new(const struct control_request *r, unsigned worker, const struct queue_select *s)
+static struct queue_ask *queue_ask_new(const struct control_request *r, unsigned worker,
+				       const struct queue_select *s)
 {
 	struct queue_ask *q = mem_alloc(sizeof *q);
 
@@ -195,7 +201,8 @@ static int ask_for_rows(struct queue_ask **q, struct ask **asks, unsigned n, uin
 	return err;
 }
 
-static void write_rows(struct control_request *r, struct ask *const *asks, unsigned n, uint64_t limit, bool complete)
+static void write_rows(struct control_request *r, struct ask *const *asks, unsigned n, uint64_t limit,
+		       bool complete)
 {
 	struct json j = json_to(&r->out);
 	uint64_t rows = 0, unreadable = 0;
@@ -300,7 +307,8 @@ static void on_found(struct op *op)
 		err = q->action.unreadable ? -ERR_CORRUPT : -ERR_NOTFOUND;
 	op_init(&q->load.op, on_head);
 	if (err >= 0)
-		err = w->spool ? spool_load_start(&q->load, w->scope, w->spool, q->action.select.ids[0]) : -ERR_CLOSED;
+		err = w->spool ? spool_load_start(&q->load, w->scope, w->spool, q->action.select.ids[0])
+			       : -ERR_CLOSED;
 	if (err < 0)
 		ask_answer(&q->ask, err);
 }
@@ -366,7 +374,8 @@ static void order_answer(struct control_request *r, struct ask *const *asks, uns
 	r->code = complete ? 200 : 504;
 	json_object(&j, NULL);
 	if (!complete)
-		json_cstr(&j, "error", "not all of it was done in time, or not by all workers; ask again to go on");
+		json_cstr(&j, "error",
+			  "not all of it was done in time, or not by all workers; ask again to go on");
 	json_int(&j, "messages", (int64_t)messages);
 	json_int(&j, "recipients", (int64_t)recipients);
 	json_int(&j, "done", (int64_t)done);

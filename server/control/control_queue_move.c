@@ -44,7 +44,8 @@ static void run_export(struct ask *a)
 	queue_export_init(&e->export, on_exported);
 	e->export.out = on_piece;
 	const int err =
-		w->queue ? queue_export_start(&e->export, w->scope, w->queue, e->id, EXPORT_DEADLINE_US) : -ERR_CLOSED;
+		w->queue ? queue_export_start(&e->export, w->scope, w->queue, e->id, EXPORT_DEADLINE_US)
+			 : -ERR_CLOSED;
 	if (err < 0)
 		ask_answer(a, err);
 }
@@ -58,7 +59,8 @@ static void export_failed(struct control_request *r, int err)
 	else if (err == -ERR_BUSY)
 		control_fail(r, 409, "%s is being delivered; hold it, then export it", id.s);
 	else if (err == -ERR_TOOBIG)
-		control_fail(r, 507, "%s is larger than an export may be, %d octets", id.s, CONTROL_ANSWER_MAX);
+		control_fail(r, 507, "%s is larger than an export may be, %d octets", id.s,
+			     CONTROL_ANSWER_MAX);
 	else
 		control_fail(r, 503, "%s could not be exported: %s", id.s, err_text(err));
 }
@@ -204,8 +206,8 @@ static void import_answer(struct control_request *r, const struct ask *a, int er
 	json_object(&j, NULL);
 	if (err < 0) {
 		char text[160];
-		snprintf(text, sizeof text, "not all of it was imported: %s", err == -ERR_SYNTAX ? "it is no export, or was cut off"
-												: err_text(err));
+		snprintf(text, sizeof text, "not all of it was imported: %s",
+			 err == -ERR_SYNTAX ? "it is no export, or was cut off" : err_text(err));
 		r->code = code_of(err);
 		json_cstr(&j, "error", text);
 	}

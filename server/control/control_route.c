@@ -88,7 +88,8 @@ void control_route(struct control_request *r)
 		/* A selector that is misspelt would select everything. */
 		const char *unknown = control_arg_unknown(r, e->params);
 		if (unknown)
-			control_fail(r, 400, "\"%.60s\" is no parameter of %s %s", unknown, e->method, e->path);
+			control_fail(r, 400, "\"%.60s\" is no parameter of %s %s", unknown, e->method,
+				     e->path);
 		else if (id.p && !id_parse(id, &r->id))
 			control_fail(r, 404, "\"%.*s\" is no queue id", SPAN_ARG(span_first(id, 60)));
 		else
@@ -96,8 +97,10 @@ void control_route(struct control_request *r)
 		return;
 	}
 	if (other_method)
-		control_fail(r, 405, "%.*s is asked for with another method", SPAN_ARG(span_first(r->path, 100)));
+		control_fail(r, 405, "%.*s is asked for with another method",
+			     SPAN_ARG(span_first(r->path, 100)));
 	else
-		control_fail(r, 404, "no such resource: %.*s; the endpoints are those of schema/admin_api.lua",
+		control_fail(r, 404,
+			     "no such resource: %.*s; the endpoints are those of schema/admin_api.lua",
 			     SPAN_ARG(span_first(r->path, 100)));
 }

@@ -31,19 +31,20 @@ static int no_answer(const struct http_unix_request *req, struct errtext *e)
 	const size_t n = strlen(req->socket);
 
 	if (n >= sizeof at.sun_path)
-		return errtext_set(e, ERR_TOOBIG, "%s: the path of a socket has at most %zu octets", req->socket,
-				   sizeof at.sun_path - 1);
+		return errtext_set(e, ERR_TOOBIG, "%s: the path of a socket has at most %zu octets",
+				   req->socket, sizeof at.sun_path - 1);
 	memcpy(at.sun_path, req->socket, n + 1);
 	const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	const int why = fd >= 0 && connect(fd, (const struct sockaddr *)&at, sizeof at) < 0 ? errno : 0;
 	if (fd >= 0)
 		close(fd);
 	if (why == EACCES || why == EPERM)
-		return errtext_set(e, ERR_DENIED, "%s: permission denied; run this as the server's user or in its group",
+		return errtext_set(e, ERR_DENIED,
+				   "%s: permission denied; run this as the server's user or in its group",
 				   req->socket);
 	return errtext_set(e, why == ENOENT ? ERR_NOTFOUND : ERR_REFUSED,
-			   "no server answers at %s (%s); is it running? --control names another socket", req->socket,
-			   why ? strerror(why) : "it hung up");
+			   "no server answers at %s (%s); is it running? --control names another socket",
+			   req->socket, why ? strerror(why) : "it hung up");
 }
 
 static int failed(const struct http_unix_request *req, CURLcode code, bool overflow, struct errtext *e)
@@ -56,7 +57,8 @@ static int failed(const struct http_unix_request *req, CURLcode code, bool overf
 				   (long long)(req->timeout_us / 1000000));
 	case CURLE_WRITE_ERROR:
 		if (overflow)
-			return errtext_set(e, ERR_TOOBIG, "%s: the answer is larger than %zu octets; ask for less",
+			return errtext_set(e, ERR_TOOBIG,
+					   "%s: the answer is larger than %zu octets; ask for less",
 					   req->socket, req->answer_max);
 		/* fallthrough */
 	default:
@@ -72,18 +74,21 @@ struct texts {
 /* What libcurl wants as C strings. */
 static int prepare(const struct http_unix_request *req, struct texts *t, struct errtext *e)
 {
-	if (!req->method.n || req->method.n >= METHOD_MAX || !is_plain(req->method) || !is_plain(req->target) ||
-	    !span_starts(req->target, SPAN("/")))
-		return errtext_set(e, ERR_INVAL, "not a request: %.*s %.*s", SPAN_ARG(span_first(req->method, 20)),
+	if (!req->method.n || req->method.n >= METHOD_MAX || !is_plain(req->method) ||
+	    !is_plain(req->target) || !span_starts(req->target, SPAN("/")))
+		return errtext_set(e, ERR_INVAL, "not a request: %.*s %.*s",
+				   SPAN_ARG(span_first(req->method, 20)),
 				   SPAN_ARG(span_first(req->target, 100)));
 	snprintf(t->method, sizeof t->method, "%.*s", SPAN_ARG(req->method));
-	snprintf(t->actor, sizeof t->actor, "X-Postern-Actor: %.*s", SPAN_ARG(span_first(req->actor, ACTOR_MAX)));
+	snprintf(t->actor, sizeof t->actor, "X-Postern-Actor: %.*s",
+		 SPAN_ARG(span_first(req->actor, ACTOR_MAX)));
 	t->url = BUF_INIT(TARGET_MAX);
 	buf_add_str(&t->url, "http://localhost");
 	buf_add_span(&t->url, req->target);
 	if (t->url.overflow) {
 		buf_free(&t->url);
-		return errtext_set(e, ERR_TOOBIG, "the request is longer than %d octets; select less at a time", TARGET_MAX);
+		return errtext_set(e, ERR_TOOBIG,
+				   "the request is longer than %d octets; select less at a time", TARGET_MAX);
 	}
 	return 0;
 }

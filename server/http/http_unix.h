@@ -2,8 +2,8 @@
  *
  * Ownership: the request's spans are borrowed for the call; the answer's body is the caller's to free.
  * Threads:   blocks the calling one.
- * Errors:    -ERR_NOTFOUND, -ERR_REFUSED nobody answers there, -ERR_DENIED the socket is not for this user, -ERR_TIMEOUT, -ERR_TOOBIG
- *            the answer is over its maximum, -ERR_IO the rest; @e says what to do about it. Any HTTP status is a success.
+ * Errors:    -ERR_NOTFOUND, -ERR_REFUSED nobody answers there, -ERR_DENIED the socket is not for this user, -ERR_TIMEOUT,
+ *            -ERR_TOOBIG the answer is over its maximum, -ERR_IO the rest; @e says what to do. Any HTTP status is a success.
  * Tests:     tests/unit/http/test_http_unix.c
  */
 #pragma once
@@ -15,13 +15,13 @@
 #include "base/span.h"
 
 struct http_unix_request {
-	const char *socket;   /* path */
-	struct span method;   /* "GET", "POST": upper case letters */
-	struct span target;   /* path and query, encoded: "/v1/queue?limit=10" */
-	struct span body;     /* of a POST */
-	struct span actor;    /* X-Postern-Actor; empty: none */
-	int64_t timeout_us;   /* for all of it */
-	size_t answer_max;    /* octets */
+	const char *socket; /* path */
+	struct span method; /* "GET", "POST": upper case letters */
+	struct span target; /* path and query, encoded: "/v1/queue?limit=10" */
+	struct span body;   /* of a POST */
+	struct span actor;  /* X-Postern-Actor; empty: none */
+	int64_t timeout_us; /* for all of it */
+	size_t answer_max;  /* octets */
 };
 
 struct http_unix_answer {

@@ -76,8 +76,8 @@ bool task_scheduled(const struct task *t);
 /* From any thread: l->open runs on the loop's thread. False once the loop is closing. */
 bool loop_post(struct loop *l, struct letter *letter);
 
-/* On the loop's thread, after loop_run(): from now on no letter is taken, and those that are there are opened. So nobody waits for a
- * loop that will not turn again. */
+/* On the loop's thread, after loop_run(): from now on no letter is taken, and those that are there are opened. So nobody waits for
+ * a loop that will not turn again. */
 void loop_retire(struct loop *l);
 
 /* Does the mailbox alone keep loop_run() going? Default: yes, until loop_stop(); false for tools and

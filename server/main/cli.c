@@ -27,7 +27,8 @@ static int call_control(void *arg, struct span in, struct buf *out, struct errte
 {
 	struct arena *mem = arena_new(MEM_MAX);
 	struct http_unix_answer answer;
-	struct http_unix_request req = { .timeout_us = CONTROL_TIMEOUT_US, .answer_max = CLI_OUTPUT_MAX - PATH_OCTETS_MAX };
+	struct http_unix_request req = { .timeout_us = CONTROL_TIMEOUT_US,
+					 .answer_max = CLI_OUTPUT_MAX - PATH_OCTETS_MAX };
 
 	(void)arg;
 	req.socket = arena_strdup(mem, span_cut(&in, '\n'));
@@ -35,7 +36,8 @@ static int call_control(void *arg, struct span in, struct buf *out, struct errte
 	req.target = span_cut(&in, '\n');
 	req.actor = span_cut(&in, '\n');
 	req.body = in;
-	const int err = req.socket ? http_unix(&req, &answer, why) : errtext_set(why, ERR_TOOBIG, "the path of the socket is too long");
+	const int err = req.socket ? http_unix(&req, &answer, why)
+				   : errtext_set(why, ERR_TOOBIG, "the path of the socket is too long");
 	arena_free(&mem);
 	if (err < 0)
 		return err;
@@ -99,11 +101,13 @@ static int take_line(struct simulate_request *req, struct span line, bool *has_m
 	else if (span_eq(key, SPAN("message")))
 		*has_message = true;
 	else if (span_eq(key, SPAN("client")))
-		return ip_parse(value, &req->client) ? 0
-						     : errtext_set(why, ERR_SYNTAX, "--client: \"%.*s\" is no address",
-								   SPAN_ARG(span_first(value, 80)));
+		return ip_parse(value, &req->client)
+			       ? 0
+			       : errtext_set(why, ERR_SYNTAX, "--client: \"%.*s\" is no address",
+					     SPAN_ARG(span_first(value, 80)));
 	else
-		return errtext_set(why, ERR_BUG, "simulate: no parameter \"%.*s\"", SPAN_ARG(span_first(key, 40)));
+		return errtext_set(why, ERR_BUG, "simulate: no parameter \"%.*s\"",
+				   SPAN_ARG(span_first(key, 40)));
 	return 0;
 }
 
@@ -141,7 +145,8 @@ static int call_spec_run(void *arg, struct span in, struct buf *out, struct errt
 	const char *policy_dir = dir.n ? arena_strdup(mem, dir) : NULL, *file = arena_strdup(mem, in);
 
 	(void)arg;
-	int err = file ? spec_run(file, policy_dir, &lines, &result) : errtext_set(why, ERR_TOOBIG, "the path is too long");
+	int err = file ? spec_run(file, policy_dir, &lines, &result)
+		       : errtext_set(why, ERR_TOOBIG, "the path is too long");
 	if (err == 0) {
 		buf_addf(out, "%u %u\n", result.run, result.failed);
 		buf_add_span(out, buf_span(&lines));
@@ -173,7 +178,8 @@ static bool add_specs(const char *path, unsigned depth, struct buf *out)
 	for (int i = 0; i < n; i++) {
 		const int len = snprintf(below, sizeof below, "%s/%s", path, entries[i]->d_name);
 		const bool fits = len > 0 && (size_t)len < sizeof below;
-		if (fits && !add_specs(below, depth - 1, out) && span_ends(span_of(below), SPAN("_spec.lua"))) {
+		if (fits && !add_specs(below, depth - 1, out) &&
+		    span_ends(span_of(below), SPAN("_spec.lua"))) {
 			buf_add_str(out, below);
 			buf_add_char(out, '\n');
 		}
@@ -220,12 +226,9 @@ static int call_version(void *arg, struct span in, struct buf *out, struct errte
 int cli_main(int argc, char **argv)
 {
 	static const struct cli_function functions[] = {
-		{ "control", call_control, NULL },
-		{ "check", call_check, NULL },
-		{ "simulate", call_simulate, NULL },
-		{ "spec_files", call_spec_files, NULL },
-		{ "spec_run", call_spec_run, NULL },
-		{ "version", call_version, NULL },
+		{ "control", call_control, NULL },   { "check", call_check, NULL },
+		{ "simulate", call_simulate, NULL }, { "spec_files", call_spec_files, NULL },
+		{ "spec_run", call_spec_run, NULL }, { "version", call_version, NULL },
 	};
 
 	return cli_host_run(argc, argv, functions, ARRAY_LEN(functions));

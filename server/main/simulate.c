@@ -128,8 +128,8 @@ static void write_queued(struct simulation *s, const struct envelope *env)
 	s->held = env->flags & ENVELOPE_HELD;
 }
 
-static int commit(void *impl, struct store_commit *c, struct scope *scope, struct store_message **m, const struct envelope *env,
-		  struct span head)
+static int commit(void *impl, struct store_commit *c, struct scope *scope, struct store_message **m,
+		  const struct envelope *env, struct span head)
 {
 	struct simulation *s = impl;
 	const int err = op_begin(&c->op, scope, "commit", 1000000, no_cancel);
@@ -245,11 +245,12 @@ static int open_policies(struct simulation *s, struct errtext *why)
 
 static int find_listener(struct simulation *s, struct ip_endpoint *at_r, struct errtext *why)
 {
-	const struct config_listener *l = s->req->listener.n ? config_listener_by_name(s->cfg, s->req->listener)
-							      : s->cfg->listeners;
+	const struct config_listener *l =
+		s->req->listener.n ? config_listener_by_name(s->cfg, s->req->listener) : s->cfg->listeners;
 
 	if (!l)
-		return errtext_set(why, ERR_NOTFOUND, "--listener: the configuration has none that is called \"%.*s\"",
+		return errtext_set(why, ERR_NOTFOUND,
+				   "--listener: the configuration has none that is called \"%.*s\"",
 				   SPAN_ARG(span_first(s->req->listener, 80)));
 	s->listener = l->session;
 	s->listener.greet_delay_us = 0;
@@ -405,8 +406,10 @@ static void close_all(struct simulation *s)
 static void add_message(const struct simulate_request *req, struct buf *out)
 {
 	if (!req->message.p) {
-		buf_addf(out, "From: <%.*s>\r\nTo: <%.*s>\r\nSubject: postern simulate\r\n\r\nNothing is sent.\r\n",
-			 SPAN_ARG(req->from), SPAN_ARG(req->to[0]));
+		buf_addf(
+			out,
+			"From: <%.*s>\r\nTo: <%.*s>\r\nSubject: postern simulate\r\n\r\nNothing is sent.\r\n",
+			SPAN_ARG(req->from), SPAN_ARG(req->to[0]));
 		return;
 	}
 	for (size_t i = 0; i < req->message.n; i++) {

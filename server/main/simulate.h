@@ -1,11 +1,11 @@
-/* main/simulate.h - `postern simulate`: one whole session against the policies of a configuration, with nothing sent and nothing kept.
+/* main/simulate.h - `postern simulate`: a whole session against the policies of a configuration, with nothing sent and nothing kept.
  *
  *   1. the configuration is loaded as `serve` does it: resolver, policies, the listener
  *   2. a session of session/ is started on a stream in memory; a client of ours says EHLO, MAIL, RCPT, DATA, QUIT
  *   3. what was said by both and what the policies decided is written down
  *
- * The session, its texts and the policies are the server's own; limits are counted in a memory that begins empty, and messages go to
- * a store that forgets them. No port is bound, no socket opened but the resolver's.
+ * The session, its texts and the policies are the server's own; limits are counted in a memory that begins empty, and messages go
+ * to a store that forgets them. No port is bound, no socket opened but the resolver's.
  *
  * Threads: one, the caller's.
  * Errors:  -ERR_INVAL and others when it could not be begun; whatever the session comes to is a success.
@@ -24,17 +24,18 @@
 enum { SIMULATE_TO_MAX = 1000, SIMULATE_MESSAGE_MAX = 30 * 1024 * 1024 };
 
 struct simulate_request {
-	struct span config;      /* file */
-	struct span listener;    /* empty: the first */
+	struct span config;   /* file */
+	struct span listener; /* empty: the first */
 	struct ip_addr client;
-	struct span ptr;         /* the client's name, which is taken to lead back to it; empty: the resolver is asked */
+	struct span
+		ptr; /* the client's name, which is taken to lead back to it; empty: the resolver is asked */
 	struct span helo;
-	bool plain_helo;         /* HELO instead of EHLO */
-	bool offline;            /* no resolver is asked: names other than ptr do not exist */
-	struct span from;        /* empty: the null path */
+	bool plain_helo;  /* HELO instead of EHLO */
+	bool offline;     /* no resolver is asked: names other than ptr do not exist */
+	struct span from; /* empty: the null path */
 	struct span to[SIMULATE_TO_MAX];
 	size_t nto;
-	struct span message;     /* line ends are made CRLF; {NULL, 0}: a small one is made up */
+	struct span message; /* line ends are made CRLF; {NULL, 0}: a small one is made up */
 };
 
 /* Writes one JSON object:

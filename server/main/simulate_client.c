@@ -194,7 +194,8 @@ static void on_reply(struct simulate_client *c, const struct smtp_reply *r)
 	switch (c->stage) {
 	case SIMULATE_GREETING:
 		if (ok)
-			say(c, SIMULATE_HELO, "%s %.*s", c->req->plain_helo ? "HELO" : "EHLO", SPAN_ARG(c->req->helo));
+			say(c, SIMULATE_HELO, "%s %.*s", c->req->plain_helo ? "HELO" : "EHLO",
+			    SPAN_ARG(c->req->helo));
 		else
 			quit(c);
 		break;

@@ -37,7 +37,7 @@ struct simulate_client {
 	/* JSON without the brackets around it */
 	struct buf dialogue, recipients, answer; /* answer: of the message, members of an object */
 	bool message_ok;
-	const char *broken;   /* the server's octets were no replies */
+	const char *broken; /* the server's octets were no replies */
 };
 
 void simulate_client_init(struct simulate_client *c, const struct simulate_request *req, struct span message);

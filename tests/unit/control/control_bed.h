@@ -146,7 +146,8 @@ static void bed_close(struct bed *b)
 }
 
 /* Asks; the answer's body is NUL-terminated and must be freed. */
-static inline struct http_unix_answer bed_ask_body(struct bed *b, const char *method, const char *target, struct span body)
+static inline struct http_unix_answer bed_ask_body(struct bed *b, const char *method, const char *target,
+						   struct span body)
 {
 	struct http_unix_answer a = { .status = 0 };
 	struct errtext e = { "" };
@@ -169,12 +170,13 @@ static inline struct http_unix_answer bed_ask(struct bed *b, const char *method,
 	return bed_ask_body(b, method, target, (struct span){ NULL, 0 });
 }
 
-static inline void bed_check(struct bed *b, const char *method, const char *target, unsigned status, const char *part)
+static inline void bed_check(struct bed *b, const char *method, const char *target, unsigned status,
+			     const char *part)
 {
 	struct http_unix_answer a = bed_ask(b, method, target);
 
 	if (a.status != status || (part && span_find(buf_span(&a.body), span_of(part)) < 0))
-		FAIL("%s %s: expected %u and %s, got %u %.*s", method, target, status, part ? part : "anything", a.status,
-		     SPAN_ARG(buf_span(&a.body)));
+		FAIL("%s %s: expected %u and %s, got %u %.*s", method, target, status,
+		     part ? part : "anything", a.status, SPAN_ARG(buf_span(&a.body)));
 	buf_free(&a.body);
 }

@@ -96,9 +96,20 @@ static void every_endpoint_answers(void)
 
 static void other_paths_are_refused(void)
 {
-	static const char *const paths[] = { "/",	     "/v1",		  "/v1/",	 "/v1/nothing", "/v2/status",
-					     "/v1/queue/",   "/v1/queue/x/y",	  "/metrics/x",	 "/health",	"/v1/status/",
-					     "/v1/queue/no", "/v1/queue//export", "//v1/status", "/v1/queue/import/x" };
+	static const char *const paths[] = { "/",
+					     "/v1",
+					     "/v1/",
+					     "/v1/nothing",
+					     "/v2/status",
+					     "/v1/queue/",
+					     "/v1/queue/x/y",
+					     "/metrics/x",
+					     "/health",
+					     "/v1/status/",
+					     "/v1/queue/no",
+					     "/v1/queue//export",
+					     "//v1/status",
+					     "/v1/queue/import/x" };
 	struct bed b;
 
 	bed_open(&b);
@@ -147,7 +158,8 @@ static void orders_want_a_selector_and_a_reason(void)
 	bed_check(&b, "POST", "/v1/queue/import", 400, "the body is empty");
 	/* These workers have no queue, as while they start: what was not asked is said to be missing. */
 	bed_check(&b, "POST", "/v1/queue/retry?all=1", 504, "\"complete\":false");
-	bed_check(&b, "GET", "/v1/queue", 200, "\"messages\":[],\"more\":false,\"unreadable\":0,\"complete\":false");
+	bed_check(&b, "GET", "/v1/queue", 200,
+		  "\"messages\":[],\"more\":false,\"unreadable\":0,\"complete\":false");
 	bed_close(&b);
 }
 
@@ -207,5 +219,5 @@ static void a_dead_socket_is_replaced(void)
 }
 
 TEST_MAIN(TEST(the_schema_lists_what_is_served), TEST(every_endpoint_answers), TEST(other_paths_are_refused),
-	  TEST(answers_say_what_the_server_does), TEST(orders_want_a_selector_and_a_reason), TEST(who_asked_is_logged),
-	  TEST(a_socket_in_use_is_not_taken), TEST(a_dead_socket_is_replaced))
+	  TEST(answers_say_what_the_server_does), TEST(orders_want_a_selector_and_a_reason),
+	  TEST(who_asked_is_logged), TEST(a_socket_in_use_is_not_taken), TEST(a_dead_socket_is_replaced))

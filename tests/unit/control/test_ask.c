@@ -39,7 +39,8 @@ static void on_dispose(struct ask *a)
 	(*container_of(a, struct question, ask)->disposed)++;
 }
 
-static struct ask *question_new(struct bed *b, unsigned worker, unsigned number, int64_t later_us, _Atomic int *disposed)
+static struct ask *question_new(struct bed *b, unsigned worker, unsigned number, int64_t later_us,
+				_Atomic int *disposed)
 {
 	struct question *q = mem_alloc(sizeof *q);
 
@@ -66,7 +67,8 @@ static void ask_often(void *arg)
 	for (unsigned round = 0; round < k->rounds; round++) {
 		struct ask *asks[BED_WORKERS];
 		for (unsigned i = 0; i < BED_WORKERS; i++)
-			asks[i] = question_new(k->bed, i, round * 10 + i, (round + i) % 3 ? 0 : 200, k->disposed);
+			asks[i] = question_new(k->bed, i, round * 10 + i, (round + i) % 3 ? 0 : 200,
+					       k->disposed);
 		k->wrong += ask_all(asks, BED_WORKERS) != 0;
 		for (unsigned i = 0; i < BED_WORKERS; i++) {
 			char want[16];
@@ -105,7 +107,8 @@ static void a_late_answer_is_abandoned_and_freed_by_the_worker(void)
 	_Atomic int disposed = 0;
 
 	bed_open(&b);
-	struct ask *asks[2] = { question_new(&b, 0, 1, 0, &disposed), question_new(&b, 1, 2, 300000, &disposed) };
+	struct ask *asks[2] = { question_new(&b, 0, 1, 0, &disposed),
+				question_new(&b, 1, 2, 300000, &disposed) };
 	CHECK_INT(-ERR_TIMEOUT, ask_all_within(asks, 2, 50000));
 	CHECK(asks[0] != NULL);
 	CHECK(asks[1] == NULL);

@@ -44,7 +44,8 @@ static void serve_one(void *arg)
 	while (fd >= 0 && !complete(buf_span(&s->got)) && (n = read(fd, chunk, sizeof chunk)) > 0)
 		buf_add(&s->got, chunk, (size_t)n);
 	if (!s->hangs) {
-		for (struct span left = s->answer; left.n && (n = send(fd, left.p, left.n, MSG_NOSIGNAL)) > 0;)
+		for (struct span left = s->answer;
+		     left.n && (n = send(fd, left.p, left.n, MSG_NOSIGNAL)) > 0;)
 			left = span_skip(left, (size_t)n);
 	} else {
 		while (read(fd, chunk, sizeof chunk) > 0) { /* until the client gives up */
@@ -140,7 +141,8 @@ static void an_answer_has_a_maximum(void)
 	struct http_unix_answer a;
 	struct errtext e;
 
-	server_open(&s, SPAN("HTTP/1.1 200 OK\r\nContent-Length: 11\r\nConnection: close\r\n\r\nhello world"));
+	server_open(&s,
+		    SPAN("HTTP/1.1 200 OK\r\nContent-Length: 11\r\nConnection: close\r\n\r\nhello world"));
 	server_start(&s);
 	struct http_unix_request req = request(&s);
 	req.answer_max = 10;
@@ -238,6 +240,7 @@ static void what_is_no_request_is_refused(void)
 	server_close(&s);
 }
 
-TEST_MAIN(TEST(a_request_arrives_and_is_answered), TEST(a_body_is_sent_as_it_is), TEST(an_answer_has_a_maximum),
-	  TEST(a_server_that_is_silent_is_left), TEST(what_is_no_http_is_an_error), TEST(no_server_says_what_to_do),
+TEST_MAIN(TEST(a_request_arrives_and_is_answered), TEST(a_body_is_sent_as_it_is),
+	  TEST(an_answer_has_a_maximum), TEST(a_server_that_is_silent_is_left),
+	  TEST(what_is_no_http_is_an_error), TEST(no_server_says_what_to_do),
 	  TEST(a_socket_of_others_says_so), TEST(what_is_no_request_is_refused))

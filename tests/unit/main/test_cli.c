@@ -69,8 +69,9 @@ static void check(const char *words, int status, const char *out, const char *er
 	const bool err_ok = err ? span_find(buf_span(&r.err), span_of(err)) >= 0 : r.err.n == 0;
 
 	if (r.status != status || !out_ok || !err_ok)
-		FAIL("postern %s: expected %d, \"%s\", \"%s\"; got %d, \"%.*s\", \"%.*s\"", words, status, out ? out : "",
-		     err ? err : "", r.status, SPAN_ARG(buf_span(&r.out)), SPAN_ARG(buf_span(&r.err)));
+		FAIL("postern %s: expected %d, \"%s\", \"%s\"; got %d, \"%.*s\", \"%.*s\"", words, status,
+		     out ? out : "", err ? err : "", r.status, SPAN_ARG(buf_span(&r.out)),
+		     SPAN_ARG(buf_span(&r.err)));
 	buf_free(&r.out);
 	buf_free(&r.err);
 }
@@ -108,7 +109,8 @@ static void what_is_not_understood_is_status_2(void)
 	check("queue import", 2, NULL, "from where?");
 	check("status now", 2, NULL, "status takes no further words");
 	check("check", 2, NULL, "--config FILE");
-	check("simulate --config x --client 192.0.2.1 --from a --to b --auth joe", 2, NULL, "a later version");
+	check("simulate --config x --client 192.0.2.1 --from a --to b --auth joe", 2, NULL,
+	      "a later version");
 	check("simulate --config x --client 192.0.2.1 --from a", 2, NULL, "--to is wanted");
 }
 
@@ -119,9 +121,10 @@ static void what_fails_is_status_1(void)
 	check("queue import /nonexistent/file", 1, NULL, "/nonexistent/file");
 	check("check --config /nonexistent/file", 1, "/nonexistent/file", NULL);
 	check("check --json --config /nonexistent/file", 1, "\"ok\":false", NULL);
-	check("simulate --config /nonexistent/file --client 192.0.2.1 --from a@b.example --to c@d.example", 1, NULL,
-	      "nothing was simulated");
-	check("simulate --config x --client nowhere --from a --to b", 1, NULL, "--client: \"nowhere\" is no address");
+	check("simulate --config /nonexistent/file --client 192.0.2.1 --from a@b.example --to c@d.example", 1,
+	      NULL, "nothing was simulated");
+	check("simulate --config x --client nowhere --from a --to b", 1, NULL,
+	      "--client: \"nowhere\" is no address");
 	check("policy test /nonexistent_spec.lua", 1, "failed", NULL);
 }
 
@@ -155,13 +158,17 @@ static void a_simulation_is_printed_as_a_dialogue(void)
 	snprintf(path, sizeof path, "%s/postern.lua", dir);
 	FILE *f = fopen(path, "w");
 	NEED(f != NULL);
-	fprintf(f, "hostname = 'relay.example.edu'\nlistener 'relay' { bind = '127.0.0.1:2525', policies = {} }\n"
-		   "route '*' { via = '[127.0.0.1]:2526' }\n");
+	fprintf(f,
+		"hostname = 'relay.example.edu'\nlistener 'relay' { bind = '127.0.0.1:2525', policies = {} }\n"
+		"route '*' { via = '[127.0.0.1]:2526' }\n");
 	fclose(f);
-	snprintf(words, sizeof words,
-		 "simulate --config %s --offline --client 192.0.2.1 --ptr a.example.edu --from a@b.example --to c@d.example", path);
+	snprintf(
+		words, sizeof words,
+		"simulate --config %s --offline --client 192.0.2.1 --ptr a.example.edu --from a@b.example --to c@d.example",
+		path);
 	check(words, 1, "S: 220 relay.example.edu ", NULL);
-	check(words, 1, "C: EHLO a.example.edu\nS: 250-relay.example.edu Hello a.example.edu [192.0.2.1]\n", NULL);
+	check(words, 1, "C: EHLO a.example.edu\nS: 250-relay.example.edu Hello a.example.edu [192.0.2.1]\n",
+	      NULL);
 	check(words, 1, "refused   c@d.example\nmessage not sent; nothing was sent or kept\n", NULL);
 	snprintf(words, sizeof words, "check --config %s", path);
 	check(words, 0, "good", NULL);
@@ -169,6 +176,6 @@ static void a_simulation_is_printed_as_a_dialogue(void)
 	rmdir(dir);
 }
 
-TEST_MAIN(TEST(help_lists_the_commands), TEST(what_is_not_understood_is_status_2), TEST(what_fails_is_status_1),
-	  TEST(versions_are_those_of_what_is_linked), TEST(a_damaged_export_is_refused_before_it_is_sent),
-	  TEST(a_simulation_is_printed_as_a_dialogue))
+TEST_MAIN(TEST(help_lists_the_commands), TEST(what_is_not_understood_is_status_2),
+	  TEST(what_fails_is_status_1), TEST(versions_are_those_of_what_is_linked),
+	  TEST(a_damaged_export_is_refused_before_it_is_sent), TEST(a_simulation_is_printed_as_a_dialogue))

@@ -94,7 +94,9 @@ static void an_accepted_message_is_shown(void)
 	CHECK(said(&b, "\"said\":null,\"code\":220"));
 	CHECK(said(&b, "\"said\":\"EHLO copier.example.edu\",\"code\":250"));
 	CHECK(said(&b, "\"said\":\"MAIL FROM:<copier@example.edu>\",\"code\":250,\"enhanced\":\"2.1.0\""));
-	CHECK(said(&b, "\"hook\":\"rcpt\",\"policy\":\"mine\",\"verdict\":\"accept\",\"mode\":\"enforce\",\"broken\":false"));
+	CHECK(said(
+		&b,
+		"\"hook\":\"rcpt\",\"policy\":\"mine\",\"verdict\":\"accept\",\"mode\":\"enforce\",\"broken\":false"));
 	CHECK(said(&b, "{\"address\":\"user@example.org\",\"accepted\":true,\"code\":250"));
 	CHECK(said(&b, "\"outcome\":\"accepted\""));
 	CHECK(said(&b, "{\"address\":\"user@example.org\",\"route\":\"example.org\"}"));
@@ -121,8 +123,10 @@ static void a_refusal_has_its_rule_and_text(void)
 {
 	struct bed b;
 
-	bed_open(&b, "function on.helo(conn, name)\n"
-		     "return relay.reject { code = 501, enhanced = '5.5.2', rule = 'no-copiers', text = 'no copiers here' } end");
+	bed_open(
+		&b,
+		"function on.helo(conn, name)\n"
+		"return relay.reject { code = 501, enhanced = '5.5.2', rule = 'no-copiers', text = 'no copiers here' } end");
 	bed_run(&b);
 	CHECK(said(&b, "\"hook\":\"helo\",\"policy\":\"mine\",\"verdict\":\"reject\""));
 	CHECK(said(&b, "\"rule\":\"no-copiers\",\"text\":\"no copiers here\""));
@@ -154,16 +158,20 @@ static void held_discarded_and_refused_messages_are_told_apart(void)
 		const char *hook, *outcome;
 	} cases[] = {
 		{ "return relay.hold { rule = 'look', text = 'look at it' }", "\"outcome\":\"held\"" },
-		{ "return relay.discard { rule = 'gone', text = 'away with it' }", "\"outcome\":\"discarded\"" },
-		{ "return relay.reject { rule = 'bad', text = 'bad message' }", "\"outcome\":\"refused\",\"code\":554" },
+		{ "return relay.discard { rule = 'gone', text = 'away with it' }",
+		  "\"outcome\":\"discarded\"" },
+		{ "return relay.reject { rule = 'bad', text = 'bad message' }",
+		  "\"outcome\":\"refused\",\"code\":554" },
 		{ "error 'a bug'", "\"outcome\":\"refused\",\"code\":451" },
 	};
 
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		struct bed b;
 		char hooks[400];
-		snprintf(hooks, sizeof hooks,
-			 "function on.rcpt(txn, rcpt) return relay.accept end\nfunction on.message(txn, msg) %s end", cases[i].hook);
+		snprintf(
+			hooks, sizeof hooks,
+			"function on.rcpt(txn, rcpt) return relay.accept end\nfunction on.message(txn, msg) %s end",
+			cases[i].hook);
 		bed_open(&b, hooks);
 		bed_run(&b);
 		CHECK(said(&b, cases[i].outcome));
@@ -176,10 +184,12 @@ static void the_message_of_a_file_has_crlf(void)
 	struct bed b;
 
 	bed_open(&b, "function on.rcpt(txn, rcpt) return relay.accept end");
-	b.req.message = SPAN("Subject: gr\xc3\xbc\xc3\x9f""e\nTo: x@example.org\n\n.dot\nbody");
+	b.req.message = SPAN("Subject: gr\xc3\xbc\xc3\x9f"
+			     "e\nTo: x@example.org\n\n.dot\nbody");
 	bed_run(&b);
 	CHECK(said(&b, "MAIL FROM:<copier@example.edu> BODY=8BITMIME"));
-	CHECK(said(&b, "\"sent\":\"Subject: gr\xc3\xbc\xc3\x9f""e\\r\\nTo: x@example.org\\r\\n\""));
+	CHECK(said(&b, "\"sent\":\"Subject: gr\xc3\xbc\xc3\x9f"
+		       "e\\r\\nTo: x@example.org\\r\\n\""));
 	CHECK(said(&b, "\"outcome\":\"accepted\""));
 	bed_close(&b);
 }
@@ -226,4 +236,5 @@ static void an_offline_resolver_knows_no_names(void)
 TEST_MAIN(TEST(an_accepted_message_is_shown), TEST(without_a_policys_accept_nothing_is_relayed),
 	  TEST(a_refusal_has_its_rule_and_text), TEST(some_recipients_are_not_all),
 	  TEST(held_discarded_and_refused_messages_are_told_apart), TEST(the_message_of_a_file_has_crlf),
-	  TEST(another_listener_has_other_policies), TEST(a_bad_configuration_is_told), TEST(an_offline_resolver_knows_no_names))
+	  TEST(another_listener_has_other_policies), TEST(a_bad_configuration_is_told),
+	  TEST(an_offline_resolver_knows_no_names))
