@@ -193,6 +193,8 @@ static void on_completed(void *cls, struct MHD_Connection *connection, void **st
 	(void)why;
 	if (!r)
 		return;
+	if (r->shutdown)
+		r->env->shutdown(r->env->arg);
 	buf_free(&r->body);
 	buf_free(&r->out);
 	arena_free(&r->mem);

@@ -26,6 +26,7 @@ struct control_request {
 	struct buf body;
 	char actor[CONTROL_ACTOR_MAX];
 	struct arena *mem;
+	bool shutdown; /* once it has been answered */
 	/* the answer */
 	unsigned code;    /* HTTP; 0: 200 */
 	const char *type; /* NULL: application/json */

@@ -25,7 +25,7 @@ static void shutdown_server(struct control_request *r)
 {
 	struct json j = json_to(&r->out);
 
-	r->env->shutdown(r->env->arg);
+	r->shutdown = true; /* not before the answer is out: the socket closes with the server */
 	json_object(&j, NULL);
 	json_bool(&j, "stopping", true);
 	json_object_end(&j);

@@ -1,4 +1,4 @@
-/* main/simulate.h - `postern simulate`: a whole session against the policies of a configuration, with nothing sent and nothing kept.
+/* main/simulate.h - `postern simulate`: a session against the policies of a configuration, with nothing sent and nothing kept.
  *
  *   1. the configuration is loaded as `serve` does it: resolver, policies, the listener
  *   2. a session of session/ is started on a stream in memory; a client of ours says EHLO, MAIL, RCPT, DATA, QUIT

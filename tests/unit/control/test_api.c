@@ -136,6 +136,7 @@ static void answers_say_what_the_server_does(void)
 	bed_check(&b, "POST", "/v1/reload", 422, "\"problems\":[{\"text\":\"no\"}]");
 	CHECK_INT(2, b.reloads);
 	bed_check(&b, "POST", "/v1/shutdown", 200, "\"stopping\":true");
+	control_stop(&b.control); /* it is told when the answer is out */
 	CHECK_INT(1, b.shutdowns);
 	bed_close(&b);
 }
