@@ -25,7 +25,7 @@
 	X(DEFER, "defer")           /* 4xx */                                                                \
 	X(DISCONNECT, "disconnect") /* its code (421 or 554), then the connection ends */                    \
 	X(HOLD, "hold")             /* message: accepted, kept until an operator releases it */              \
-	X(DISCARD, "discard")       /* message, rcpt: accepted and thrown away, logged */
+	X(DISCARD, "discard")       /* message: accepted and thrown away, logged */
 
 enum verdict_kind {
 #define X(name, text) VERDICT_##name,

@@ -39,20 +39,25 @@ enum session_next cmd_data_apply(struct session *s)
 }
 
 /* Every BDAT is followed by its octets, whatever we think of the command: unless its size is unreadable they are taken off the
- * wire and thrown away. */
+ * wire and thrown away. And a message of which one chunk was refused can never be completed: were its transaction left open,
+ * the next chunk in the pipeline would begin a message without its beginning (RFC 3030 section 2). */
 void session_swallow_chunk(struct session *s)
 {
-	stream_consume(s->stream, s->line_octets);
+	session_msg_end(s);
+	session_txn_end(s);
+	session_consume(s, s->line_octets);
 	s->line_octets = 0;
-	s->swallow = s->arg.chunk.octets;
+	s->swallow = s->chunk.octets;
+	s->swallow_since_us = loop_now_us(s->env->loop);
 	s->step = SESSION_STEP_BODY;
+	session_deadline(s, s->listener->data_timeout_us);
 }
 
 int cmd_bdat_check(struct session *s)
 {
 	const char *why;
 
-	if (smtp_bdat_parse(s->parsed.arg, &s->arg.chunk, &why) < 0) {
+	if (smtp_bdat_parse(s->parsed.arg, &s->chunk, &why) < 0) {
 		session_refuse_protocol(s, 501, SMTP_ENHANCED(5, 5, 4), "bdat-syntax", why);
 		session_end(s, "bdat-syntax");
 		return 1;
@@ -74,7 +79,7 @@ enum session_next cmd_bdat_apply(struct session *s)
 		}
 	}
 	s->phase = SESSION_PHASE_BDAT;
-	if (smtp_bdat_begin(&s->msg->bdat, s->arg.chunk) < 0)
+	if (smtp_bdat_begin(&s->msg->bdat, s->chunk) < 0)
 		session_msg_fail(s, 552, SMTP_ENHANCED(5, 3, 4), "message-size",
 				 "message exceeds the size limit");
 	stream_consume(s->stream, s->line_octets);

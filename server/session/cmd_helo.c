@@ -12,12 +12,22 @@ int cmd_helo_check(struct session *s)
 
 	if (kind < 0)
 		return session_refuse_protocol(s, 501, SMTP_ENHANCED(5, 5, 2), "helo-syntax", why);
-	/* The policies see the new name, also when they refuse it. The arena is bounded: a client that says HELO for ever runs
-	 * into idle_commands_max first. */
-	const struct span kept = arena_dup(s->conn_mem, name);
-	if (!kept.p)
-		return session_refuse_protocol(s, 421, SMTP_ENHANCED(4, 7, 0), "helo-again",
-					       "too many HELO commands");
+	/* The policies see the new name, also when they refuse it. What the last HELO brought goes, unless it was a refusal that
+	 * still waits for RCPT: who says HELO again and again after that fills the arena and is sent away. */
+	if (!s->helo_mem)
+		s->helo_mem = arena_new(SESSION_HELO_MEM_MAX);
+	if (!s->helo_kept) {
+		s->conn.helo = (struct span){ NULL, 0 };
+		arena_reset(s->helo_mem);
+		decision_path_init(&s->helo_path, s->helo_mem);
+	}
+	const struct span kept = arena_dup(s->helo_mem, name);
+	if (!kept.p) {
+		session_refuse_protocol(s, 421, SMTP_ENHANCED(4, 7, 0), "helo-again",
+					"too many HELO commands");
+		session_end(s, "helo-again");
+		return 1;
+	}
 	s->conn.helo = kept;
 	s->conn.esmtp = s->cmd->verb == SMTP_VERB_EHLO;
 	return 0;

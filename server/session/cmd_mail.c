@@ -41,6 +41,7 @@ int cmd_mail_check(struct session *s)
 	const bool utf8 = s->conn.esmtp && (s->listener->ext & SMTP_EXT_SMTPUTF8);
 	const unsigned flags = session_lax(s) | SMTP_ALLOW_NULL | (utf8 ? SMTP_ALLOW_UTF8 : 0);
 	const uint32_t ext = s->conn.esmtp ? s->listener->ext : 0;
+	struct smtp_mail_params params;
 	struct smtp_param_error error;
 	struct smtp_path path;
 	unsigned tolerated = 0;
@@ -62,9 +63,9 @@ int cmd_mail_check(struct session *s)
 	int refused = n < 0 ? refuse_path(s, n, why) : 0;
 	if (!refused) {
 		const int err = smtp_mail_params_parse(s->txn_mem, span_skip(rest, (size_t)n), ext,
-						       &s->mail_params, &error);
+						       &params, &error);
 		refused = err < 0 ? session_refuse_params(s, err, &error, "mail-parameter")
-				  : check_promises(s, &path, &s->mail_params);
+				  : check_promises(s, &path, &params);
 	}
 	if (refused) {
 		session_txn_end(s);
@@ -74,7 +75,7 @@ int cmd_mail_check(struct session *s)
 	smtp_path_format_mailbox(&path, &address);
 	s->txn->view.sender = path;
 	s->txn->view.sender_address = arena_dup(s->txn_mem, buf_span(&address));
-	s->txn->view.params = s->mail_params;
+	s->txn->view.params = params;
 	buf_free(&address);
 	return 0;
 }
@@ -82,7 +83,6 @@ int cmd_mail_check(struct session *s)
 enum session_next cmd_mail_apply(struct session *s)
 {
 	s->phase = SESSION_PHASE_MAIL;
-	s->idle_commands = 0;
 	session_reply(s, 250, SMTP_ENHANCED(2, 1, 0), SPAN("Ok"));
 	return session_command_done(s);
 }

@@ -13,6 +13,12 @@ static int refuse_recipient(struct session *s, unsigned code, struct smtp_enhanc
 							    .to = to });
 }
 
+static int too_many(struct session *s)
+{
+	return session_refuse_protocol(s, 452, SMTP_ENHANCED(4, 5, 3), "too-many-recipients",
+				       "too many recipients");
+}
+
 static int parse(struct session *s, struct view_rcpt *r)
 {
 	const bool utf8 = s->txn->view.params.has & SMTP_MAIL_SMTPUTF8;
@@ -29,8 +35,7 @@ static int parse(struct session *s, struct view_rcpt *r)
 	const struct span rest = span_skip(s->parsed.arg, (size_t)n);
 	n = smtp_path_parse(s->txn_mem, rest, flags, &r->path, &why);
 	if (n == -ERR_NOMEM)
-		return session_refuse_protocol(s, 452, SMTP_ENHANCED(4, 5, 3), "too-many-recipients",
-					       "too many recipients");
+		return too_many(s);
 	if (n < 0)
 		return session_refuse_protocol(s, 501, SMTP_ENHANCED(5, 1, 3), "recipient-syntax", why);
 	const int err =
@@ -43,8 +48,7 @@ static int parse(struct session *s, struct view_rcpt *r)
 	r->address = arena_dup(s->txn_mem, buf_span(&address));
 	buf_free(&address);
 	if (!r->address.p)
-		return session_refuse_protocol(s, 452, SMTP_ENHANCED(4, 5, 3), "too-many-recipients",
-					       "too many recipients");
+		return too_many(s);
 	if ((r->path.is & SMTP_PATH_IS_UTF8) && !utf8)
 		return refuse_recipient(s, 553, SMTP_ENHANCED(5, 6, 7), "smtputf8",
 					"an internationalised address needs SMTPUTF8", r->address);
@@ -55,7 +59,9 @@ int cmd_rcpt_check(struct session *s)
 {
 	struct view_rcpt r = { .txn = &s->txn->view };
 
-	const int refused = parse(s, &r);
+	if (!s->rcpt)
+		s->rcpt = arena_new_of(s->txn_mem, struct view_rcpt);
+	const int refused = s->rcpt ? parse(s, &r) : too_many(s);
 	if (refused)
 		return refused;
 	r.routed_local = smtp_path_is_routed_local(&r.path);
@@ -63,11 +69,11 @@ int cmd_rcpt_check(struct session *s)
 	if (s->refusal.kind != VERDICT_NONE)
 		return session_refuse_verdict(s, &s->refusal, s->refusal_stage, r.address);
 	if (s->txn->refusal.kind != VERDICT_NONE)
-		return session_refuse_verdict(s, &s->txn->refusal, s->txn->refusal_stage, r.address);
+		return session_refuse_verdict(s, &s->txn->refusal, HOOK_MAIL, r.address);
 	if (s->txn->view.rcpts >= s->listener->rcpts_max) /* RFC 5321 section 4.5.3.1.10: 452, never 552 */
 		return refuse_recipient(s, 452, SMTP_ENHANCED(4, 5, 3), "too-many-recipients",
 					"too many recipients; send the rest in another message", r.address);
-	s->arg.rcpt = r;
+	*s->rcpt = r;
 	return 0;
 }
 
@@ -79,20 +85,19 @@ static int keep(struct session *s)
 		const uint32_t cap = txn->rcpt_cap ? txn->rcpt_cap * 2 : 4;
 		struct view_rcpt *more = arena_array(s->txn_mem, struct view_rcpt, cap);
 		if (!more)
-			return session_refuse_protocol(s, 452, SMTP_ENHANCED(4, 5, 3), "too-many-recipients",
-						       "too many recipients");
+			return too_many(s);
 		if (txn->view.rcpts)
 			memcpy(more, txn->rcpt, txn->view.rcpts * sizeof *more);
 		txn->rcpt = more;
 		txn->rcpt_cap = cap;
 	}
-	txn->rcpt[txn->view.rcpts++] = s->arg.rcpt;
+	txn->rcpt[txn->view.rcpts++] = *s->rcpt;
 	return 0;
 }
 
 enum session_next cmd_rcpt_apply(struct session *s)
 {
-	const struct view_rcpt *r = &s->arg.rcpt;
+	const struct view_rcpt *r = s->rcpt;
 	int refused = 0;
 
 	if (!s->setup.hooks.ops->wants(s->setup.hooks.impl, s->setup.policies, HOOK_RCPT))

@@ -28,6 +28,8 @@ static void on_scope_closed(struct scope *scope);
 static void on_verdict(struct hook_call *call);
 static void on_run_task(struct task *t);
 
+enum { REFUSED_WAIT_US = 10000000 }; /* for the QUIT of a client whose greeting was a refusal */
+
 static const struct stream_events stream_events = {
 	.readable = on_readable, .writable = on_writable, .deadline = on_deadline, .closed = on_closed
 };
@@ -67,7 +69,7 @@ void session_start(struct session_env *env, const struct session_setup *setup, s
 	env->count++;
 	metric_add(env->metrics, METRIC_SESSIONS_OPEN, 1);
 	stream_set_owner(stream, &stream_events, s);
-	stream_set_deadline(stream, s->listener->command_timeout_us);
+	stream_set_deadline(stream, session_proxy_timeout_us(s));
 	session_run_soon(s);
 }
 
@@ -114,8 +116,13 @@ static enum session_next verb_refused(struct session *s)
 static enum session_next line_too_long(struct session *s, struct span in)
 {
 	stream_consume(s->stream, smtp_line_skip(&s->reader, in));
-	if (s->reader.skipping)
+	if (s->reader.skipping && !stream_eof(s->stream))
 		return NEXT_WAIT;
+	if (s->reader.skipping) {
+		session_end(s, "eof");
+		return NEXT_STEP;
+	}
+	s->commands++;
 	session_refuse_protocol(s, 500, SMTP_ENHANCED(5, 5, 2), "line-too-long", "line too long");
 	return session_command_done(s);
 }
@@ -126,7 +133,11 @@ static enum session_next step_read(struct session *s)
 	struct smtp_line line;
 	const char *why;
 
-	if (s->draining && (s->phase <= SESSION_PHASE_READY)) {
+	if (stream_pending(s->stream) > STREAM_OUT_HIGH) {
+		s->waiting_out = true;
+		return NEXT_WAIT;
+	}
+	if (s->draining && s->phase <= SESSION_PHASE_READY) {
 		session_replyf(s, 421, SMTP_ENHANCED(4, 3, 2), "%.*s is shutting down; come again",
 			       SPAN_ARG(s->listener->hostname));
 		session_end(s, "drain");
@@ -167,6 +178,8 @@ static enum session_next step_read(struct session *s)
 static const char *sequence_text(const struct session *s)
 {
 	switch (s->phase) {
+	case SESSION_PHASE_REFUSED:
+		return "there is no service for you here; say QUIT";
 	case SESSION_PHASE_HELO:
 		return "say EHLO or HELO first";
 	case SESSION_PHASE_READY:
@@ -195,7 +208,7 @@ static enum session_next step_check(struct session *s)
 	if (!(s->cmd->phases & (1u << s->phase)))
 		refused =
 			session_refuse_protocol(s, 503, SMTP_ENHANCED(5, 5, 1), "sequence", sequence_text(s));
-	else if (smtp_cmd_arg_check(&s->parsed, session_lax(s), &why) < 0)
+	else if (s->cmd->verb != SMTP_VERB_BDAT && smtp_cmd_arg_check(&s->parsed, session_lax(s), &why) < 0)
 		refused = session_refuse_protocol(s, 501, SMTP_ENHANCED(5, 5, 4), "syntax", why);
 	else if (s->cmd->check)
 		refused = s->cmd->check(s);
@@ -208,10 +221,10 @@ static enum session_next step_check(struct session *s)
 	return NEXT_STEP;
 }
 
-/* Asks; `then` is the step that reads s->call.verdict. */
+/* Asks; `then` is the step that reads s->call.verdict. What connect and HELO bring outlives a transaction that HELO ends. */
 void session_ask(struct session *s, enum hook_id id, enum session_step then)
 {
-	struct session_txn *txn = s->txn;
+	struct session_txn *txn = id == HOOK_CONNECT || id == HOOK_HELO ? NULL : s->txn;
 
 	s->step = then;
 	s->call.verdict = (struct verdict){ 0 };
@@ -221,10 +234,10 @@ void session_ask(struct session *s, enum hook_id id, enum session_step then)
 	s->call.policies = s->setup.policies;
 	s->call.conn = &s->conn;
 	s->call.txn = txn ? &txn->view : NULL;
-	s->call.rcpt = id == HOOK_RCPT || id == HOOK_ROUTE ? &s->arg.rcpt : NULL;
-	s->call.msg = s->msg ? &s->msg->view : NULL;
-	s->call.mem = txn ? s->txn_mem : s->conn_mem;
-	s->call.path = txn ? &txn->path : &s->path;
+	s->call.rcpt = id == HOOK_RCPT || id == HOOK_ROUTE ? s->rcpt : NULL;
+	s->call.msg = id == HOOK_MESSAGE || id == HOOK_ROUTE ? &s->msg->view : NULL;
+	s->call.mem = txn ? s->txn_mem : id == HOOK_HELO ? s->helo_mem : s->conn_mem;
+	s->call.path = txn ? &txn->path : id == HOOK_HELO ? &s->helo_path : &s->path;
 	s->call.pending = true;
 	s->setup.hooks.ops->start(s->setup.hooks.impl, &s->call);
 }
@@ -248,11 +261,16 @@ static void keep_refusal(struct session *s)
 {
 	if (s->call.id == HOOK_MAIL) {
 		s->txn->refusal = s->call.verdict;
-		s->txn->refusal_stage = HOOK_MAIL;
 	} else if (s->refusal.kind == VERDICT_NONE) {
 		s->refusal = s->call.verdict;
 		s->refusal_stage = s->call.id;
+		s->helo_kept = s->call.id == HOOK_HELO;
 	}
+}
+
+static struct span rcpt_in_question(const struct session *s)
+{
+	return s->cmd->hook == HOOK_RCPT ? s->rcpt->address : (struct span){ NULL, 0 };
 }
 
 static enum session_next step_apply(struct session *s)
@@ -261,9 +279,7 @@ static enum session_next step_apply(struct session *s)
 
 	if (s->cmd->hooked && (v->kind == VERDICT_REJECT || v->kind == VERDICT_DEFER)) {
 		if (!refusal_waits(s, v)) {
-			session_refuse_verdict(s, v, s->cmd->hook,
-					       s->cmd->hook == HOOK_RCPT ? s->arg.rcpt.address
-									 : (struct span){ NULL, 0 });
+			session_refuse_verdict(s, v, s->cmd->hook, rcpt_in_question(s));
 			if (s->cmd->hook == HOOK_MAIL)
 				session_txn_end(s);
 			if (s->cmd->verb == SMTP_VERB_BDAT)
@@ -273,16 +289,28 @@ static enum session_next step_apply(struct session *s)
 		keep_refusal(s);
 	}
 	if (s->cmd->hooked && v->kind == VERDICT_DISCONNECT) {
-		session_refuse_verdict(s, v, s->cmd->hook, (struct span){ NULL, 0 });
+		session_refuse_verdict(s, v, s->cmd->hook, rcpt_in_question(s));
 		session_end(s, "policy");
 		return NEXT_STEP;
 	}
 	return s->cmd->apply(s);
 }
 
+void session_consume(struct session *s, size_t n)
+{
+	if (!s->stream_closed)
+		stream_consume(s->stream, n);
+}
+
+void session_deadline(struct session *s, int64_t in_us)
+{
+	if (!s->stream_closed)
+		stream_set_deadline(s->stream, in_us);
+}
+
 enum session_next session_command_done(struct session *s)
 {
-	stream_consume(s->stream, s->line_octets);
+	session_consume(s, s->line_octets);
 	s->line_octets = 0;
 	s->cmd = NULL;
 	if (s->step == SESSION_STEP_CLOSE)
@@ -293,7 +321,8 @@ enum session_next session_command_done(struct session *s)
 		return NEXT_STEP;
 	}
 	s->step = SESSION_STEP_READ;
-	stream_set_deadline(s->stream, s->listener->command_timeout_us);
+	session_deadline(s, s->phase == SESSION_PHASE_REFUSED ? REFUSED_WAIT_US
+							      : s->listener->command_timeout_us);
 	return NEXT_STEP;
 }
 
@@ -334,7 +363,8 @@ static enum session_next (*const steps[SESSION_STEP_MAX_])(struct session *) = {
 
 static bool is_waiting(const struct session *s)
 {
-	return s->call.pending || op_pending(&s->commit.op) || op_pending(&s->reverse.op) || s->waiting_room;
+	return s->call.pending || op_pending(&s->commit.op) || s->reverse || s->waiting_room ||
+	       s->waiting_out;
 }
 
 /* Once all of a message is here it is kept even if the client does not wait for the reply: devices hang up early. */
@@ -383,8 +413,25 @@ static void on_readable(struct stream *stream, void *owner)
 
 static void on_writable(struct stream *stream, void *owner)
 {
+	struct session *s = owner;
+
 	(void)stream;
-	(void)owner; /* replies are bounded by what the client sends, and a client that does not read them stalls the stream */
+	s->waiting_out = false;
+	session_run(s);
+}
+
+/* Waiting for ourselves is not the client's fault, and what is waited for has a deadline of its own, but for two: room in the
+ * store, whose deadline this is, and replies that are not read, which is the stream's to end. */
+static bool wait_is_ours(struct session *s)
+{
+	if (!is_waiting(s))
+		return false;
+	if (s->waiting_room) {
+		session_msg_fail(s, 452, SMTP_ENHANCED(4, 3, 1), "storage",
+				 "insufficient system storage; try again later");
+		session_run_soon(s);
+	}
+	return true;
 }
 
 static void on_deadline(struct stream *stream, void *owner)
@@ -393,13 +440,13 @@ static void on_deadline(struct stream *stream, void *owner)
 
 	if (s->ended)
 		return;
-	if (is_waiting(
-		    s)) { /* ours to answer, not the client's to speak: hooks and commits have deadlines of their own */
+	if (wait_is_ours(s)) {
 		stream_set_deadline(stream, s->listener->command_timeout_us);
 		return;
 	}
-	session_replyf(s, 421, SMTP_ENHANCED(4, 4, 2), "%.*s timeout exceeded",
-		       SPAN_ARG(s->listener->hostname));
+	if (s->step != SESSION_STEP_PROXY) /* nobody knows whom it would be said to */
+		session_replyf(s, 421, SMTP_ENHANCED(4, 4, 2), "%.*s timeout exceeded",
+			       SPAN_ARG(s->listener->hostname));
 	session_end(s, "timeout");
 	session_run(s);
 }
@@ -412,9 +459,10 @@ static void free_session(struct session *s)
 		s->setup.hooks.ops->conn_gone(s->setup.hooks.impl, &s->conn);
 	if (s->counted)
 		clients_leave(env->clients, &s->conn.client.addr, s->setup.total);
-	if (s->conn.reverse == VIEW_REVERSE_PENDING)
-		reverse_deinit(&s->reverse);
+	session_reverse_free(s);
+	task_unschedule(&s->run_task);
 	arena_free(&s->txn_mem);
+	arena_free(&s->helo_mem);
 	arena_free(&s->conn_mem);
 	if (s->setup.release)
 		s->setup.release(s->setup.release_arg);
@@ -426,11 +474,15 @@ static void free_session(struct session *s)
 	free(s);
 }
 
-/* The memory goes when nothing can call back any more: stream closed, scope closed, no question open. */
+/* The memory goes when nothing can call back or look at it any more: stream closed, scope closed, no question open. */
 static void maybe_gone(struct session *s)
 {
-	if (s->stream_closed && s->scope_closed && !s->call.pending)
-		free_session(s);
+	if (!s->stream_closed || !s->scope_closed || s->call.pending)
+		return;
+	session_msg_end(s);
+	session_log_finished(s);
+	session_txn_end(s);
+	free_session(s);
 }
 
 static void on_verdict(struct hook_call *call)
@@ -452,9 +504,6 @@ static void on_scope_closed(struct scope *scope)
 	struct session *s = container_of(scope, struct session, scope);
 
 	s->scope_closed = true;
-	session_msg_end(s);
-	session_log_finished(s);
-	session_txn_end(s);
 	maybe_gone(s);
 }
 
@@ -467,6 +516,7 @@ static void on_closed(struct stream *stream, void *owner, int err)
 	s->bytes_in = stream->bytes_in;
 	s->bytes_out = stream->bytes_out;
 	s->stream_closed = true;
+	s->waiting_out = false;
 	s->stream = NULL;
 	stream_free(stream);
 	timer_unset(s->env->loop, &s->banner_timer);
@@ -528,7 +578,7 @@ struct span session_doing(const struct session *s, struct arena *a)
 	};
 	const char *waits = s->call.pending              ? hook_name(s->call.id)
 			    : op_pending(&s->commit.op)  ? "commit"
-			    : op_pending(&s->reverse.op) ? "reverse name"
+			    : s->reverse                 ? "reverse name"
 			    : s->waiting_room            ? "spool"
 							 : "client";
 

@@ -100,6 +100,7 @@ static void to_store(struct session *s, struct span run)
 	const int err = s->env->store.ops->body(s->env->store.impl, m->stored, run);
 	if (err == -ERR_AGAIN) {
 		s->waiting_room = true;
+		session_deadline(s, s->listener->data_timeout_us);
 		s->env->store.ops->on_room(s->env->store.impl, m->stored, on_room, s);
 	} else if (err < 0) {
 		fail_store(s, err);
@@ -120,46 +121,56 @@ static void head_ends(struct session *s)
 	}
 }
 
+/* The limits and the rules for octets that do not depend on where they stand; the flags are those of all that came so far. */
+static void check_content(struct session *s)
+{
+	const struct smtp_data_decoder *d = &s->msg->decoder;
+
+	if (d->octets > s->listener->message_max_bytes)
+		session_msg_fail(s, 552, SMTP_ENHANCED(5, 3, 4), "message-size",
+				 "message exceeds the size limit");
+	if (d->mode == SMTP_DATA_BINARY) /* RFC 3030 section 3: lines and octets of any kind */
+		return;
+	if (d->line_octets_most > s->listener->line_max_octets)
+		session_msg_fail(s, 554, SMTP_ENHANCED(5, 6, 0), "line-length",
+				 "a line of the message is too long");
+	if (d->mode == SMTP_DATA_REFUSE && (d->flags & (SMTP_DATA_BARE_CR | SMTP_DATA_BARE_LF)))
+		session_msg_fail(s, 550, SMTP_ENHANCED(5, 5, 2), "bare-newline",
+				 "the message has a CR or LF that is not part of a CRLF");
+	if ((d->flags & SMTP_DATA_NUL) && !(s->profile && s->profile->nul))
+		session_msg_fail(s, 550, SMTP_ENHANCED(5, 6, 0), "nul", "the message has a NUL octet");
+}
+
+/* A run that brings the end of the header section, or more of it than may be: most of it can be body. */
+static void take_last_of_head(struct session *s, struct span run)
+{
+	struct session_msg *m = s->msg;
+	const size_t had = m->head.n;
+
+	m->head.overflow = false;
+	if (!mail_head_scan_feed(&m->scan, run) || m->scan.line_octets > s->listener->head_max_bytes) {
+		session_msg_fail(s, 552, SMTP_ENHANCED(5, 3, 4), "header-size",
+				 "the header section is too large");
+		return;
+	}
+	const size_t of_run = m->scan.line_octets > had ? (size_t)m->scan.line_octets - had : 0;
+	buf_add_span(&m->head, span_first(run, of_run));
+	head_ends(s);
+	to_store(s, span_skip(run, of_run));
+}
+
 static void take_run(struct session *s, struct span run)
 {
 	struct session_msg *m = s->msg;
 
-	if (m->decoder.octets > s->listener->message_max_bytes) {
-		session_msg_fail(s, 552, SMTP_ENHANCED(5, 3, 4), "message-size",
-				 "message exceeds the size limit");
-		return;
-	}
-	if (m->decoder.line_octets_most > s->listener->line_max_octets)
-		session_msg_fail(s, 554, SMTP_ENHANCED(5, 6, 0), "line-length",
-				 "a line of the message is too long");
+	check_content(s);
 	if (m->fail.code)
 		return;
-	if (m->head_done) {
+	if (m->head_done)
 		to_store(s, run);
-		return;
-	}
-	if (!buf_add_span(&m->head, run)) {
-		/* The end of the header section may be within this run, so that most of it is body. */
-		struct mail_head_scan scan = m->scan;
-		if (!mail_head_scan_feed(&scan, run) || scan.line_octets > s->listener->head_max_bytes) {
-			session_msg_fail(s, 552, SMTP_ENHANCED(5, 3, 4), "header-size",
-					 "the header section is too large");
-			return;
-		}
-		const size_t more = (size_t)(scan.line_octets - m->head.n);
-		m->head.overflow = false;
-		m->scan = scan;
-		m->head_done = true;
-		if (scan.line_octets < m->head.n) {
-			head_ends(s);
-			to_store(s, run);
-			return;
-		}
-		buf_add_span(&m->head, span_first(run, more));
-		to_store(s, span_skip(run, more));
-		return;
-	}
-	if (mail_head_scan_feed(&m->scan, run))
+	else if (!buf_add_span(&m->head, run))
+		take_last_of_head(s, run);
+	else if (mail_head_scan_feed(&m->scan, run))
 		head_ends(s);
 }
 
@@ -167,6 +178,7 @@ static enum session_next content_ended(struct session *s)
 {
 	struct session_msg *m = s->msg;
 
+	check_content(s);
 	if (!m->fail.code && !m->head_done) {
 		if (mail_head_scan_finish(&m->scan))
 			head_ends(s);
@@ -178,13 +190,13 @@ static enum session_next content_ended(struct session *s)
 	return NEXT_STEP;
 }
 
-static enum session_next need_more(struct session *s)
+static enum session_next need_more(struct session *s, int64_t since_us)
 {
 	if (stream_eof(s->stream)) {
 		session_end(s, "eof");
 		return NEXT_STEP;
 	}
-	if (loop_now_us(s->env->loop) - s->msg->began_us > s->listener->message_timeout_us) {
+	if (loop_now_us(s->env->loop) - since_us > s->listener->message_timeout_us) {
 		session_replyf(s, 421, SMTP_ENHANCED(4, 4, 2),
 			       "%.*s timeout exceeded: the message comes too slowly",
 			       SPAN_ARG(s->listener->hostname));
@@ -206,7 +218,7 @@ static enum session_next step_data(struct session *s)
 	stream_consume(s->stream, all.n - in.n);
 	if (s->waiting_room)
 		return NEXT_WAIT;
-	return ev == SMTP_DATA_END ? content_ended(s) : need_more(s);
+	return ev == SMTP_DATA_END ? content_ended(s) : need_more(s, s->msg->began_us);
 }
 
 static enum session_next chunk_ended(struct session *s)
@@ -231,18 +243,19 @@ static enum session_next chunk_ended(struct session *s)
 static enum session_next step_chunk(struct session *s)
 {
 	struct session_msg *m = s->msg;
-	const struct span all = stream_input(s->stream);
-	struct span in = all, run;
+	const struct span in = stream_input(s->stream);
+	struct span run;
 
-	while (!s->waiting_room && m->bdat.remaining && in.n) {
-		struct span piece = smtp_bdat_take(&m->bdat, &in);
-		while (smtp_data_decode(&m->decoder, &piece, &run) == SMTP_DATA_RUN)
-			take_run(s, run);
-	}
-	stream_consume(s->stream, all.n - in.n);
+	struct span piece = m->bdat.remaining < in.n ? span_first(in, (size_t)m->bdat.remaining) : in;
+	const size_t offered = piece.n;
+	while (!s->waiting_room && smtp_data_decode(&m->decoder, &piece, &run) == SMTP_DATA_RUN)
+		take_run(s, run);
+	struct span taken = span_first(in, offered - piece.n);
+	smtp_bdat_take(&m->bdat, &taken);
+	stream_consume(s->stream, offered - piece.n);
 	if (s->waiting_room)
 		return NEXT_WAIT;
-	return m->bdat.remaining ? need_more(s) : chunk_ended(s);
+	return m->bdat.remaining ? need_more(s, m->began_us) : chunk_ended(s);
 }
 
 static enum session_next step_swallow(struct session *s)
@@ -252,13 +265,7 @@ static enum session_next step_swallow(struct session *s)
 
 	stream_consume(s->stream, n);
 	s->swallow -= n;
-	if (!s->swallow)
-		return session_command_done(s);
-	if (stream_eof(s->stream)) {
-		session_end(s, "eof");
-		return NEXT_STEP;
-	}
-	return NEXT_WAIT;
+	return s->swallow ? need_more(s, s->swallow_since_us) : session_command_done(s);
 }
 
 enum session_next session_step_body(struct session *s)

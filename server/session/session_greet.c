@@ -8,35 +8,54 @@
  *
  * Ways it fails: no or a bad PROXY header (closed without a word: nobody knows whom it would be said to), over a limit (421),
  * the DNS does not answer (the name is "temporary error", which no policy may take for a mismatch), policy says disconnect.
- * Other refusals at connect are kept and told at RCPT.
+ * Other refusals at connect are kept and told at RCPT, or, if policy says "now", are the greeting: then the session lives until
+ * QUIT (RFC 5321 section 3.1).
  */
+#include <stdlib.h>
+
+#include "base/mem.h"
 #include "io/proxy_header.h"
 #include "session/session_priv.h"
 
 enum { PROXY_TIMEOUT_US = 5000000 };
 
+/* A look-up under way: of its session's heap only for as long as it lasts. */
+struct look_up {
+	struct reverse reverse;
+	struct session *session;
+};
+
 static void on_reverse(struct op *op);
+static void keep_reverse(struct session *s);
 static void on_banner_due(struct timer *t);
+
+static bool is_behind_proxy(const struct session *s)
+{
+	return s->listener->proxy_from && ip_set_contains(s->listener->proxy_from, &s->conn.client.addr);
+}
+
+int64_t session_proxy_timeout_us(const struct session *s)
+{
+	return is_behind_proxy(s) ? PROXY_TIMEOUT_US : s->listener->command_timeout_us;
+}
 
 enum session_next session_step_proxy(struct session *s)
 {
-	const struct ip_set *trusted = s->listener->proxy_from;
 	struct proxy_header h;
 
-	s->step = SESSION_STEP_ENTER;
-	if (!trusted || !ip_set_contains(trusted, &s->conn.client.addr))
+	if (!is_behind_proxy(s)) {
+		s->step = SESSION_STEP_ENTER;
 		return NEXT_STEP;
-	s->step = SESSION_STEP_PROXY;
-	const int n = proxy_header_parse(stream_input(s->stream), &h);
-	if (n == -ERR_AGAIN && !stream_eof(s->stream)) {
-		stream_set_deadline(s->stream, PROXY_TIMEOUT_US);
-		return NEXT_WAIT;
 	}
+	const int n = proxy_header_parse(stream_input(s->stream), &h);
+	if (n == -ERR_AGAIN && !stream_eof(s->stream))
+		return NEXT_WAIT;
 	if (n < 0) {
 		session_end(s, "proxy-header");
 		return NEXT_STEP;
 	}
 	stream_consume(s->stream, (size_t)n);
+	stream_set_deadline(s->stream, s->listener->command_timeout_us);
 	if (h.known) {
 		s->conn.proxy = s->conn.client.addr;
 		s->conn.client = h.source;
@@ -94,20 +113,39 @@ enum session_next session_step_enter(struct session *s)
 	metric_add_label(s->env->metrics, METRIC_SESSIONS_TOTAL, l->name, 1);
 	if (!l->reverse_dns || !s->env->dns)
 		return NEXT_STEP;
+	struct look_up *up = mem_alloc(sizeof *up);
+	up->session = s;
+	s->reverse = &up->reverse;
 	s->conn.reverse = VIEW_REVERSE_PENDING;
-	reverse_init(&s->reverse, on_reverse);
-	if (reverse_start(&s->reverse, s->env->dns, &s->scope, &s->conn.client.addr, l->reverse_timeout_us) <
-	    0)
+	reverse_init(s->reverse, on_reverse);
+	if (reverse_start(s->reverse, s->env->dns, &s->scope, &s->conn.client.addr, l->reverse_timeout_us) <
+	    0) {
+		session_reverse_free(s);
 		s->conn.reverse = VIEW_REVERSE_TEMPERROR;
+	}
 	return NEXT_STEP;
+}
+
+void session_reverse_free(struct session *s)
+{
+	if (!s->reverse)
+		return;
+	reverse_deinit(s->reverse);
+	free(container_of(s->reverse, struct look_up, reverse));
+	s->reverse = NULL;
 }
 
 static void on_reverse(struct op *op)
 {
-	session_run(container_of(op, struct session, reverse.op));
+	struct session *s = container_of(op, struct look_up, reverse.op)->session;
+
+	if (s->ended)
+		return;
+	keep_reverse(s);
+	session_run(s);
 }
 
-/* What was learnt is copied: the look-up's own memory is not kept for the life of an idle connection. */
+/* What was learnt is copied: the look-up's own memory is not kept for the life of a connection. */
 static void keep_reverse(struct session *s)
 {
 	static const enum view_reverse views[] = {
@@ -116,7 +154,7 @@ static void keep_reverse(struct session *s)
 		[REVERSE_MISMATCH] = VIEW_REVERSE_MISMATCH,
 		[REVERSE_TEMPERROR] = VIEW_REVERSE_TEMPERROR,
 	};
-	const struct reverse *r = &s->reverse;
+	const struct reverse *r = s->reverse;
 	struct span *names = arena_array(s->conn_mem, struct span, r->n ? r->n : 1);
 	uint32_t n = 0;
 
@@ -129,13 +167,11 @@ static void keep_reverse(struct session *s)
 			names[n++] = arena_dup(s->conn_mem, r->names[i].name);
 	s->conn.reverse_names = names;
 	s->conn.nreverse_names = n;
-	reverse_deinit(&s->reverse);
+	session_reverse_free(s);
 }
 
 enum session_next session_step_reverse(struct session *s)
 {
-	if (s->conn.reverse == VIEW_REVERSE_PENDING)
-		keep_reverse(s);
 	session_ask(s, HOOK_CONNECT, SESSION_STEP_CONNECT);
 	return NEXT_STEP;
 }
@@ -145,11 +181,15 @@ enum session_next session_step_connect(struct session *s)
 	const struct verdict *v = &s->call.verdict;
 	const bool now = v->now || s->listener->refuse_now;
 
-	if (v->kind == VERDICT_DISCONNECT ||
-	    ((v->kind == VERDICT_REJECT || v->kind == VERDICT_DEFER) && now)) {
+	if (v->kind == VERDICT_DISCONNECT || (v->kind == VERDICT_DEFER && now)) {
 		session_refuse_verdict(s, v, HOOK_CONNECT, (struct span){ NULL, 0 });
 		session_end(s, "policy");
 		return NEXT_STEP;
+	}
+	if (v->kind == VERDICT_REJECT && now) {
+		session_refuse_verdict(s, v, HOOK_CONNECT, (struct span){ NULL, 0 });
+		s->phase = SESSION_PHASE_REFUSED;
+		return session_command_done(s);
 	}
 	if (v->kind == VERDICT_REJECT || v->kind == VERDICT_DEFER) {
 		s->refusal = *v;
@@ -177,6 +217,11 @@ enum session_next session_step_banner(struct session *s)
 {
 	const struct session_listener *l = s->listener;
 
+	if (smtp_cmd_is_tls_hello(stream_input(s->stream))) {
+		session_log_tls_on_plain_port(s);
+		session_end(s, "tls-on-plain-port");
+		return NEXT_STEP;
+	}
 	if (stream_input(s->stream).n)
 		s->conn.early_talker = true;
 	if (s->conn.early_talker && l->refuse_early_talkers && !(s->profile && s->profile->early)) {

@@ -59,9 +59,9 @@ static void path_json(struct log_rec *r, enum log_field f, const struct decision
 
 static void whole_path(struct session *s, struct log_rec *r, enum log_field f)
 {
-	const struct decision_path *paths[2] = { &s->path, s->txn ? &s->txn->path : NULL };
+	const struct decision_path *paths[3] = { &s->path, &s->helo_path, s->txn ? &s->txn->path : NULL };
 
-	path_json(r, f, paths, s->txn ? 2 : 1);
+	path_json(r, f, paths, s->txn ? 3 : 2);
 }
 
 void session_log_refused(struct session *s, const struct session_refusal *rf, unsigned code,

@@ -1,6 +1,6 @@
 /* session_message.c - from the end of the content to its reply.
  *
- *   MESSAGE  checks that need all of it (line ends, hops), the header section as a list, policy
+ *   MESSAGE  the header section as a list, hops, policy
  *   ROUTE    policy, once per recipient domain, if any has the hook
  *   COMMIT   Received on top, envelope and header section to the store; waits until the message is durable; 250
  *
@@ -23,19 +23,6 @@ static enum session_next message_done(struct session *s)
 	session_txn_end(s);
 	s->phase = SESSION_PHASE_READY;
 	return session_command_done(s);
-}
-
-static void check_content(struct session *s)
-{
-	struct session_msg *m = s->msg;
-	const unsigned flags = m->decoder.flags;
-
-	if (m->decoder.mode == SMTP_DATA_REFUSE && (flags & (SMTP_DATA_BARE_CR | SMTP_DATA_BARE_LF)))
-		session_msg_fail(s, 550, SMTP_ENHANCED(5, 5, 2), "bare-newline",
-				 "the message has a CR or LF that is not part of a CRLF");
-	if (m->decoder.mode != SMTP_DATA_BINARY && (flags & SMTP_DATA_NUL) &&
-	    !(s->profile && s->profile->nul))
-		session_msg_fail(s, 550, SMTP_ENHANCED(5, 6, 0), "nul", "the message has a NUL octet");
 }
 
 /* The header section becomes a list that policies may edit. */
@@ -79,8 +66,6 @@ enum session_next session_step_message(struct session *s)
 
 	if (m->asked)
 		return session_message_verdict(s);
-	if (!m->fail.code)
-		check_content(s);
 	if (!m->fail.code)
 		read_head(s);
 	if (!m->fail.code && !fill_view(s))
@@ -152,9 +137,9 @@ enum session_next session_step_route(struct session *s)
 	if (m->route_asked) {
 		m->route_asked = false;
 		if (v->kind == VERDICT_REJECT || v->kind == VERDICT_DEFER || v->kind == VERDICT_DISCONNECT) {
-			session_refuse_verdict(s, v, HOOK_ROUTE,
-					       m->route_at ? s->txn->rcpt[m->route_at - 1].address
-							   : (struct span){ NULL, 0 });
+			session_refuse_verdict(s, v, HOOK_ROUTE, s->txn->rcpt[m->route_at - 1].address);
+			if (v->kind == VERDICT_DISCONNECT)
+				session_end(s, "policy");
 			return message_done(s);
 		}
 		if (v->kind == VERDICT_HOLD)
@@ -169,7 +154,7 @@ enum session_next session_step_route(struct session *s)
 		s->step = SESSION_STEP_COMMIT;
 		return NEXT_STEP;
 	}
-	s->arg.rcpt = s->txn->rcpt[m->route_at++];
+	*s->rcpt = s->txn->rcpt[m->route_at++];
 	m->route_asked = true;
 	session_ask(s, HOOK_ROUTE, SESSION_STEP_ROUTE);
 	return NEXT_STEP;

@@ -4,10 +4,14 @@
  *   step   where we are in one command
  *
  * Invariants
- *   1. A refusal that waits for RCPT (refusal_conn, refusal_txn) is never lost: HELO again does not forgive refusal_conn.
+ *   1. A refusal that waits for RCPT (refusal, txn->refusal) is never lost: HELO again does not forgive what connect or HELO got.
  *   2. txn != NULL exactly while a transaction is open (MAIL was accepted, or its refusal waits for RCPT).
  *   3. msg != NULL exactly while a body is being received or committed.
  *   4. At most one of call, commit, reverse is pending.
+ *   5. What a pending call or commit may look at (views, conn_mem, helo_mem, txn_mem) stays until it has answered.
+ *
+ * An idle session costs its struct, its stream, and an arena block each for what it said at connect and at HELO: what only a
+ * transaction or a look-up needs is allocated when it is needed.
  */
 #pragma once
 
@@ -25,12 +29,14 @@
 #include "smtp/smtp_reply.h"
 
 enum {
-	SESSION_CONN_MEM_MAX = 32 * 1024,      /* names, early verdicts, the path of connect and helo */
+	SESSION_CONN_MEM_MAX = 32 * 1024,      /* names, the verdict and the path of connect */
+	SESSION_HELO_MEM_MAX = 32 * 1024,      /* the same of HELO */
 	SESSION_TXN_MEM_MAX = 2 * 1024 * 1024, /* envelope, verdicts, decision path */
 	SESSION_CASE_TEXT_MAX = 700,
 };
 
-#define SESSION_PHASE_MAP(X) X(CONNECT) X(HELO) X(READY) X(MAIL) X(RCPT) X(DATA) X(BDAT)
+/* REFUSED: the greeting was a 554; all but QUIT is 503 (RFC 5321 section 3.1). */
+#define SESSION_PHASE_MAP(X) X(REFUSED) X(CONNECT) X(HELO) X(READY) X(MAIL) X(RCPT) X(DATA) X(BDAT)
 enum session_phase {
 #define X(name) SESSION_PHASE_##name,
 	SESSION_PHASE_MAP(X)
@@ -70,7 +76,6 @@ struct session_txn {
 	struct view_rcpt *rcpt; /* accepted */
 	uint32_t rcpt_cap;
 	struct verdict refusal; /* MAIL was refused, to be told at RCPT; kind NONE: not */
-	enum hook_id refusal_stage;
 	struct decision_path path;
 	struct verdict hold; /* message: HOLD */
 	bool bdat;
@@ -108,11 +113,13 @@ struct session {
 	enum session_step step;
 	bool running;      /* inside session_run() */
 	bool waiting_room; /* the store has no room for more of the body */
+	bool waiting_out;  /* the client does not read our replies: no more commands until it does */
 	bool draining;     /* the server shuts down: 421 at the next prompt */
 	bool counted;      /* entered in env->clients */
 	bool banner_due;   /* the greeting's delay is over */
 	bool ended;        /* no more steps */
 	bool stream_closed, scope_closed;
+	bool helo_kept; /* the refusal that waits for RCPT lives in helo_mem */
 	uint64_t bytes_in, bytes_out; /* once the stream is gone */
 	struct timer banner_timer;
 	struct task run_task;
@@ -121,8 +128,10 @@ struct session {
 	const char *end_reason;
 	int64_t started_us;
 
-	struct arena *conn_mem;    /* helo name, reverse name, early verdicts */
-	struct decision_path path; /* of connect and helo */
+	struct arena *conn_mem;         /* reverse name, device, what connect decided */
+	struct arena *helo_mem;         /* NULL before HELO: its name, what it decided; begun anew by each HELO */
+	struct decision_path path;      /* of connect */
+	struct decision_path helo_path; /* of the last HELO */
 	struct verdict refusal;    /* connect or helo refused, to be told at RCPT */
 	enum hook_id refusal_stage;
 
@@ -134,15 +143,11 @@ struct session {
 	struct smtp_cmd parsed;        /* points into the stream's input until it is consumed */
 	size_t line_octets;            /* to consume when the command is done */
 	uint64_t swallow;              /* octets of a refused BDAT still to come */
-	union {
-		struct smtp_path path;        /* MAIL, in txn_mem */
-		struct span helo;             /* HELO, EHLO, inside the line */
-		struct view_rcpt rcpt;        /* RCPT */
-		struct smtp_bdat_chunk chunk; /* BDAT */
-	} arg;
-	struct smtp_mail_params mail_params;
+	int64_t swallow_since_us;
+	struct smtp_bdat_chunk chunk; /* BDAT's argument */
+	struct view_rcpt *rcpt;       /* RCPT: in question, in txn_mem */
 	struct hook_call call;
-	struct reverse reverse;
+	struct reverse *reverse; /* NULL: no look-up is under way */
 	struct store_commit commit;
 };
 
@@ -165,6 +170,10 @@ enum session_next session_command_done(struct session *s);
 void session_end(struct session *s, const char *reason);
 void session_ask(struct session *s, enum hook_id id, enum session_step then);
 unsigned session_lax(const struct session *s);
+
+/* After the last octet of the connection nothing is consumed and no deadline is set. */
+void session_consume(struct session *s, size_t n);
+void session_deadline(struct session *s, int64_t in_us);
 
 /* ---- session_table.c ---- */
 const struct session_cmd *session_cmd_find(enum smtp_verb verb);
@@ -194,7 +203,8 @@ int session_msg_begin(struct session *s); /* 0, or it has answered */
 /* The message cannot be kept: the rest of it is read and thrown away, then this is the reply. The first failure stands. */
 void session_msg_fail(struct session *s, unsigned code, struct smtp_enhanced e, const char *rule,
 		      const char *text);
-void session_swallow_chunk(struct session *s); /* a refused BDAT's octets */
+/* A refused BDAT: the transaction, if there is one, fails as a whole, and the chunk's octets are read and thrown away. */
+void session_swallow_chunk(struct session *s);
 void session_msg_end(struct session *s);
 enum session_next session_step_body(struct session *s);
 
@@ -205,6 +215,8 @@ enum session_next session_step_commit(struct session *s);
 enum session_next session_message_verdict(struct session *s);
 
 /* ---- session_greet.c: from the connection to the greeting ---- */
+int64_t session_proxy_timeout_us(const struct session *s); /* or command_timeout_us when there is no PROXY header to wait for */
+void session_reverse_free(struct session *s);
 enum session_next session_step_proxy(struct session *s);
 enum session_next session_step_enter(struct session *s);
 enum session_next session_step_reverse(struct session *s);

@@ -4,6 +4,7 @@
 #define IN(phase) (1u << SESSION_PHASE_##phase)
 #define GREETED   (IN(READY) | IN(MAIL) | IN(RCPT))
 #define ANY       (IN(HELO) | GREETED)
+#define EVER      (ANY | IN(BDAT) | IN(REFUSED))
 
 /* clang-format off */
 static const struct session_cmd commands[] = {
@@ -16,11 +17,11 @@ static const struct session_cmd commands[] = {
 	{ SMTP_VERB_BDAT,     ANY | IN(BDAT),       true,  HOOK_DATA,  false, cmd_bdat_check,  cmd_bdat_apply },
 	{ SMTP_VERB_RSET,     ANY | IN(BDAT),       false, HOOK_MAX_,  true,  NULL,            cmd_rset_apply },
 	{ SMTP_VERB_NOOP,     ANY | IN(BDAT),       false, HOOK_MAX_,  true,  NULL,            cmd_noop_apply },
-	{ SMTP_VERB_VRFY,     ANY,                  false, HOOK_MAX_,  true,  NULL,            cmd_vrfy_apply },
-	{ SMTP_VERB_EXPN,     ANY,                  false, HOOK_MAX_,  true,  NULL,            cmd_expn_apply },
-	{ SMTP_VERB_HELP,     ANY,                  false, HOOK_MAX_,  true,  NULL,            cmd_help_apply },
+	{ SMTP_VERB_VRFY,     ANY | IN(BDAT),       false, HOOK_MAX_,  true,  NULL,            cmd_vrfy_apply },
+	{ SMTP_VERB_EXPN,     ANY | IN(BDAT),       false, HOOK_MAX_,  true,  NULL,            cmd_expn_apply },
+	{ SMTP_VERB_HELP,     ANY | IN(BDAT),       false, HOOK_MAX_,  true,  NULL,            cmd_help_apply },
 	{ SMTP_VERB_ETRN,     IN(READY),            false, HOOK_MAX_,  true,  cmd_etrn_check,  cmd_etrn_apply },
-	{ SMTP_VERB_QUIT,     ANY | IN(BDAT),       false, HOOK_MAX_,  false, NULL,            cmd_quit_apply },
+	{ SMTP_VERB_QUIT,     EVER,                 false, HOOK_MAX_,  false, NULL,            cmd_quit_apply },
 	{ SMTP_VERB_AUTH,     ANY,                  false, HOOK_MAX_,  true,  NULL,            cmd_auth_apply },
 	{ SMTP_VERB_STARTTLS, ANY,                  false, HOOK_MAX_,  true,  NULL,            cmd_starttls_apply },
 };

@@ -23,6 +23,7 @@ void session_txn_end(struct session *s)
 	if (s->setup.hooks.ops->txn_gone)
 		s->setup.hooks.ops->txn_gone(s->setup.hooks.impl, &s->txn->view);
 	s->txn = NULL;
+	s->rcpt = NULL;
 	arena_release(s->txn_mem);
 	if (s->phase > SESSION_PHASE_READY)
 		s->phase = SESSION_PHASE_READY;
