@@ -31,7 +31,7 @@ void decision_path_init(struct decision_path *p, struct arena *mem)
 
 static bool grow(struct decision_path *p)
 {
-	const uint16_t cap = p->cap ? (uint16_t)(p->cap * 2) : 16;
+	const uint16_t cap = p->cap ? (uint16_t)(p->cap * 2) : 4;
 
 	if (cap > DECISION_PATH_MAX)
 		return false;
