@@ -43,7 +43,8 @@ return {
       { "find", "text, part -> position", "where a plain text begins", example = "relay.text.find('a.b', 'b')", gives = "3" },
       { "glob", "text, glob -> boolean", "* is any run of characters, ? is one; all of the text must match",
         example = "relay.text.glob('mfp-12', 'mfp-*')", gives = "true" },
-      { "iglob", "text, glob -> boolean", "the same without case", example = "relay.text.iglob('MFP-1', 'mfp-?')", gives = "true" },
+      { "iglob", "text, glob -> boolean",
+        "the same without case", example = "relay.text.iglob('MFP-1', 'mfp-?')", gives = "true" },
       { "prefix", "text, prefix -> boolean", "does it begin so", example = "relay.text.prefix('abc', 'ab')", gives = "true" },
       { "suffix", "text, suffix -> boolean", "does it end so", example = "relay.text.suffix('abc', 'bc')", gives = "true" },
       { "iequals", "text, text -> boolean", "are they the same without case (ASCII)",
@@ -67,7 +68,8 @@ return {
       { "set", "list -> set", "names, and with a dot in front all names below; set:contains(domain), set:find(domain) -> entry",
         example = "relay.domains.set({ '.example.edu' }):contains('a.example.edu')", gives = "true" },
     } },
-    { "relay.dns", doc = "the resolver; without an answer: nil, { kind = \"temp\" | \"none\" | \"invalid\", result, text }", functions = {
+    { "relay.dns", doc = "the resolver; without an answer: nil, { kind = \"temp\" | \"none\" | \"invalid\", result, text }",
+      functions = {
       { "a", "name -> list of addresses", "IPv4 addresses", waits = true,
         example = "relay.dns.a('a.example.org')[1]", gives = "192.0.2.1" },
       { "aaaa", "name -> list of addresses", "IPv6 addresses", waits = true,
@@ -83,7 +85,8 @@ return {
         example = "relay.dns.reverse('192.0.2.1').status", gives = "pass" },
       { "resolves", "domain -> boolean", "could mail for it be delivered: MX, or else an address; no null MX", waits = true,
         example = "relay.dns.resolves('example.org')", gives = "true" },
-      { "listed", "address, zone -> list of addresses", "what a list of addresses (RFC 5782) says; nil: it is not on it", waits = true,
+      { "listed", "address, zone -> list of addresses",
+        "what a list of addresses (RFC 5782) says; nil: it is not on it", waits = true,
         example = "relay.dns.listed('192.0.2.1', 'bl.example')[1]", gives = "127.0.0.2" },
     } },
     { "relay.limit", doc = "how often something may happen", functions = {
@@ -105,7 +108,8 @@ return {
         example = "relay.address.is_allowed('a@x.example', 'a+t@x.example', '+')", gives = "true" },
     } },
     { "relay.json", doc = "JSON", functions = {
-      { "encode", "value -> text", "plain data; an error for anything else", example = "relay.json.encode({ 1, 2 })", gives = "[1,2]" },
+      { "encode", "value -> text",
+        "plain data; an error for anything else", example = "relay.json.encode({ 1, 2 })", gives = "[1,2]" },
       { "decode", "text -> value", "or nil and why not; null is nil, in a list false",
         example = "relay.json.decode('{\"a\":1}').a", gives = "1" },
     } },
@@ -210,7 +214,8 @@ return {
       { "rewrite_senders", "{ template, domain, default_domain, keep_original } -> number",
         "other addresses in From and Sender; see relay.address.rewrite", only_in = EDIT },
       { "rewrite_author", "address [, keep_original]", "that address becomes the only author", only_in = EDIT },
-      { "mend", "{ wanted = { fault ids }, from, host } -> { id = text }", "mends faults; returns those that were", only_in = EDIT },
+      { "mend", "{ wanted = { fault ids }, from, host } -> { id = text }",
+        "mends faults; returns those that were", only_in = EDIT },
     } },
   },
 }

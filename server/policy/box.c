@@ -343,8 +343,9 @@ static void open_library(lua_State *L, const char *name, lua_CFunction open)
 static int pl_open(lua_State *L)
 {
 	/* Our own modules have no use for these, and what is not there cannot get into the wrong hands. */
-	static const char *const removed[] = { "collectgarbage", "coroutine", "dofile", "gcinfo", "getfenv", "load", "loadfile",
-		                               "loadstring", "module", "newproxy", "print", "setfenv" };
+	static const char *const removed[] = { "collectgarbage", "coroutine", "dofile",   "gcinfo",
+					       "getfenv",        "load",      "loadfile", "loadstring",
+					       "module",         "newproxy",  "print",    "setfenv" };
 
 	open_library(L, "", luaopen_base);
 	open_library(L, LUA_TABLIBNAME, luaopen_table);

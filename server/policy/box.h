@@ -3,16 +3,16 @@
  * Memory: the allocator counts. While Lua runs (box_resume) it refuses what would go over the limit and Lua raises "not enough
  * memory"; what C pushes between runs is never refused, since nothing could catch it there.
  *
- * Budget: a hook every BUDGET_STEP instructions compares with the budget of what runs. When it is used up the coroutine is made to
- * yield and must be dropped: an error could be caught by pcall. Where a yield is impossible (a C function is between: a __tostring
- * that string.format calls) the hook raises an error at every instruction until the C function has been left, and yields then.
- * The JIT compiler is off, for compiled code calls no hook.
+ * Budget: a hook every BUDGET_STEP instructions compares with the budget of what runs. When it is used up the
+ * coroutine is made to yield and must be dropped: an error could be caught by pcall. Where a yield is impossible (a
+ * C function is between: a __tostring that string.format calls) the hook raises an error at every instruction until
+ * the C function has been left, and yields then. The JIT compiler is off, for compiled code calls no hook.
  *
  * The rule of this directory: a function that takes a lua_State and may raise is called only from Lua, and holds nothing that C
  * would have to free; functions that are called from C on a state that is at rest do not raise.
  *
  * Ownership: embedded in its owner.  Threads: one at a time.  Units: octets, instructions, microseconds of processor time.
- * Tests: tests/unit/policy/test_box.c
+ * Tests: tests/unit/policy/test_policy_hostile.c
  */
 #pragma once
 
@@ -42,12 +42,12 @@ struct budget {
 struct box {
 	lua_State *L;
 	size_t used_bytes, max_bytes;
-	bool enforce;            /* the limit of memory */
-	bool refused;            /* an allocation was, since somebody set this to false */
-	struct budget *budget;   /* of what runs; NULL: none */
-	int step;                /* of the hook */
+	bool enforce;          /* the limit of memory */
+	bool refused;          /* an allocation was, since somebody set this to false */
+	struct budget *budget; /* of what runs; NULL: none */
+	int step;              /* of the hook */
 	void *owner;
-	char *at;                /* "file:line" of what used up its budget; BOX_TEXT_MAX octets together with traceback */
+	char *at; /* "file:line" of what used up its budget; BOX_TEXT_MAX octets together with traceback */
 	char *traceback;
 };
 
@@ -57,12 +57,12 @@ void box_close(struct box *b); /* also after a failed box_open */
 
 struct box *box_of(lua_State *L);
 
-/* As lua_resume, within limits. LUA_YIELD with budget->blown: drop the coroutine. May be called from a function that Lua called;
- * then the budget must be the one that runs. */
+/* As lua_resume, within limits. LUA_YIELD with budget->blown: drop the coroutine. May be called from a function that
+ * Lua called; then the budget must be the one that runs. */
 int box_resume(struct box *b, lua_State *co, int nargs, struct budget *budget);
 
-/* Calls the function and its arguments on the main stack of a state at rest, within the memory limit and without a budget: for our
- * own modules. Returns 0, or -ERR_BUG with the message in @why. */
+/* Calls the function and its arguments on the main stack of a state at rest, within the memory limit and without a
+ * budget: for our own modules. Returns 0, or -ERR_BUG with the message in @why. */
 struct errtext;
 int box_call(struct box *b, int nargs, int nresults, struct errtext *why);
 

@@ -30,7 +30,8 @@ static int read_file(struct arena *mem, const char *path, struct span *text_r, s
 	FILE *f = fopen(path, "rbe");
 
 	if (!f)
-		return errtext_set(why, errno == ENOENT ? ERR_NOTFOUND : ERR_IO, "%s: %s", path, strerror(errno));
+		return errtext_set(why, errno == ENOENT ? ERR_NOTFOUND : ERR_IO, "%s: %s", path,
+				   strerror(errno));
 	int r = read_stream(f, &b);
 	(void)fclose(f);
 	if (r == 0) {
@@ -52,8 +53,8 @@ static struct bundle_text *find_text(struct policy_bundle *b, const char *kind, 
 	return node ? map_entry(node, struct bundle_text, node) : NULL;
 }
 
-static struct bundle_text *keep_text(struct policy_bundle *b, const char *kind, struct span name, struct span text,
-                                     const char *file, bool on_disk)
+static struct bundle_text *keep_text(struct policy_bundle *b, const char *kind, struct span name,
+				     struct span text, const char *file, bool on_disk)
 {
 	struct bundle_text *t = arena_new_of(b->mem, struct bundle_text);
 
@@ -83,8 +84,8 @@ int bundle_read(struct policy_bundle *b, struct span path, struct span *text_r, 
 		return errtext_set(why, ERR_DENIED, "files are read while the configuration is loaded only");
 	const bool absolute = span_starts(path, SPAN("/"));
 	if (!path.n || memchr(path.p, 0, path.n) ||
-	    (size_t)snprintf(full, sizeof full, "%s%s%.*s", absolute ? "" : b->dir.p, absolute ? "" : "/", SPAN_ARG(path)) >=
-		    sizeof full)
+	    (size_t)snprintf(full, sizeof full, "%s%s%.*s", absolute ? "" : b->dir.p, absolute ? "" : "/",
+			     SPAN_ARG(path)) >= sizeof full)
 		return errtext_set(why, ERR_INVAL, "that is no path");
 	struct span text;
 	const int r = read_file(b->mem, full, &text, why);
@@ -106,8 +107,8 @@ static bool is_name(struct span name)
 	return name.n > 0 && name.n <= 128 && name.p[0] != '/' && name.p[name.n - 1] != '/';
 }
 
-static int load_from_disk(struct policy_bundle *b, const char *kind, struct span name, const char *path, struct bundle_text **t_r,
-                          struct errtext *why)
+static int load_from_disk(struct policy_bundle *b, const char *kind, struct span name, const char *path,
+			  struct bundle_text **t_r, struct errtext *why)
 {
 	struct span text;
 	const int r = read_file(b->mem, path, &text, why);
@@ -118,7 +119,8 @@ static int load_from_disk(struct policy_bundle *b, const char *kind, struct span
 	return *t_r ? 0 : errtext_set(why, ERR_TOOBIG, "%s: too large", path);
 }
 
-static int load_embedded(struct policy_bundle *b, struct span name, struct bundle_text **t_r, struct errtext *why)
+static int load_embedded(struct policy_bundle *b, struct span name, struct bundle_text **t_r,
+			 struct errtext *why)
 {
 	char file[256];
 	char *to_free;
@@ -145,7 +147,8 @@ int bundle_policy(struct policy_bundle *b, struct span name, struct bundle_text 
 	}
 	if (!is_name(name))
 		return errtext_set(why, ERR_INVAL, "'%.*s' cannot be the name of a policy", SPAN_ARG(name));
-	if (b->open && (size_t)snprintf(path, sizeof path, "%s/policies/%.*s.lua", b->dir.p, SPAN_ARG(name)) < sizeof path) {
+	if (b->open && (size_t)snprintf(path, sizeof path, "%s/policies/%.*s.lua", b->dir.p, SPAN_ARG(name)) <
+			       sizeof path) {
 		const int r = load_from_disk(b, "policy", name, path, t_r, why);
 		if (r != -ERR_NOTFOUND || span_find_char(name, '/') >= 0)
 			return r;
@@ -164,7 +167,8 @@ int bundle_library(struct policy_bundle *b, struct span name, struct bundle_text
 	}
 	for (size_t i = 0; i < name.n; i++)
 		if (!ascii_is_alnum(name.p[i]) && !memchr("_-.", name.p[i], 3))
-			return errtext_set(why, ERR_INVAL, "'%.*s' cannot be the name of a module", SPAN_ARG(name));
+			return errtext_set(why, ERR_INVAL, "'%.*s' cannot be the name of a module",
+					   SPAN_ARG(name));
 	const int n = snprintf(path, sizeof path, "%s/lib/%.*s", b->dir.p, SPAN_ARG(name));
 	if (!b->open || !name.n || name.n > 128 || (size_t)n + 5 > sizeof path)
 		return errtext_set(why, ERR_NOTFOUND, "there is no module '%.*s'", SPAN_ARG(name));
@@ -184,7 +188,9 @@ struct policy_bundle *bundle_new(const char *config_file)
 	atomic_init(&b->refs, 1);
 	b->mem = arena_new(BUNDLE_MEM_MAX);
 	b->config_file = arena_strdup(b->mem, span_of(config_file));
-	b->dir = arena_dup(b->mem, slash ? span_make(config_file, slash == config_file ? 1 : (size_t)(slash - config_file)) : SPAN("."));
+	b->dir = arena_dup(b->mem, slash ? span_make(config_file,
+						     slash == config_file ? 1 : (size_t)(slash - config_file))
+					 : SPAN("."));
 	map_init(&b->texts);
 	list_init(&b->files);
 	b->open = true;
@@ -213,10 +219,12 @@ int bundle_load_value(struct policy_bundle *b, lua_State *L, int i, struct confi
 {
 	const size_t errors = problems->errors;
 
-	return finish(b, config_from_lua(L, i, b->mem, span_of(b->config_file), problems, &b->config), errors, problems);
+	return finish(b, config_from_lua(L, i, b->mem, span_of(b->config_file), problems, &b->config), errors,
+		      problems);
 }
 
-int policy_bundle_load_text(struct span text, const char *file, struct config_problems *problems, struct policy_bundle **b_r)
+int policy_bundle_load_text(struct span text, const char *file, struct config_problems *problems,
+			    struct policy_bundle **b_r)
 {
 	struct policy_bundle *b = bundle_new(file);
 	const int r = load(b, text, false, problems);

@@ -21,7 +21,7 @@ int policy_bundle_load(const char *config_file, struct config_problems *problems
 
 /* The same for a text, as if it stood in @file, which need not exist. */
 int policy_bundle_load_text(struct span text, const char *file, struct config_problems *problems,
-                            struct policy_bundle **b_r);
+			    struct policy_bundle **b_r);
 
 struct policy_bundle *policy_bundle_ref(struct policy_bundle *b);
 void policy_bundle_unref(struct policy_bundle **b);

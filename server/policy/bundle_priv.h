@@ -14,20 +14,20 @@ struct bundle_text {
 	struct list link;     /* in the order of reading */
 	struct span key;
 	struct span text;
-	const char *file;     /* how errors and tracebacks call it */
+	const char *file; /* how errors and tracebacks call it */
 	bool on_disk;
 };
 
 struct policy_bundle {
 	_Atomic int refs;
 	struct arena *mem;
-	struct span dir;      /* of the configuration file; "." if it has none. NUL-terminated */
+	struct span dir; /* of the configuration file; "." if it has none. NUL-terminated */
 	const char *config_file;
 	struct config_value config;
 	struct map texts;
 	struct list files;
 	size_t nfiles;
-	bool open;            /* still being loaded: files may be read */
+	bool open; /* still being loaded: files may be read */
 };
 
 struct policy_bundle *bundle_new(const char *config_file);
@@ -39,8 +39,9 @@ int bundle_read(struct policy_bundle *b, struct span path, struct span *text_r, 
 int bundle_policy(struct policy_bundle *b, struct span name, struct bundle_text **t_r, struct errtext *why);
 int bundle_library(struct policy_bundle *b, struct span name, struct bundle_text **t_r, struct errtext *why);
 
-/* For specs and tests, before loading: a policy that is in no file; and loading a configuration that is written as a chunk of Lua which
- * returns what lua/lib/postern/config.lua would. As policy_bundle_load_text(), but the bundle stays the caller's. */
+/* For specs and tests, before loading: a policy that is in no file; and loading a configuration that is written as a
+ * chunk of Lua which returns what lua/lib/postern/config.lua would. As policy_bundle_load_text(), but the bundle
+ * stays the caller's. */
 int bundle_add_policy(struct policy_bundle *b, struct span name, struct span text);
 int bundle_load_plain(struct policy_bundle *b, struct span chunk, struct config_problems *problems);
 /* The same from a value of Lua. */

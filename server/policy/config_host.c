@@ -10,7 +10,11 @@
 #include "policy/config_lua.h"
 #include "policy/lib.h"
 
-enum { CONFIG_LUA_MAX = 512 * 1024 * 1024, CONFIG_INSTRUCTIONS_MAX = 200000000, CONFIG_COMPUTE_US_MAX = 10000000 };
+enum {
+	CONFIG_LUA_MAX = 512 * 1024 * 1024,
+	CONFIG_INSTRUCTIONS_MAX = 200000000,
+	CONFIG_COMPUTE_US_MAX = 10000000
+};
 
 struct config_host {
 	struct box box;
@@ -81,7 +85,8 @@ static int pl_where(lua_State *L)
 	lua_Debug ar;
 
 	for (int level = (int)luaL_optinteger(L, 1, 1); lua_getstack(L, level, &ar); level++) {
-		if (!lua_getinfo(L, "Sl", &ar) || ar.currentline < 0 || *ar.source != '@' || strncmp(ar.source, "@lib/", 5) == 0)
+		if (!lua_getinfo(L, "Sl", &ar) || ar.currentline < 0 || *ar.source != '@' ||
+		    strncmp(ar.source, "@lib/", 5) == 0)
 			continue;
 		lua_pushstring(L, box_source_file(ar.source));
 		lua_pushinteger(L, ar.currentline);
@@ -139,8 +144,9 @@ static int pl_sandbox(lua_State *L)
 static void push_host(lua_State *L, const struct config_host *h)
 {
 	static const luaL_Reg functions[] = {
-		{ "compile", pl_compile }, { "call", pl_call },     { "where", pl_where },     { "read", pl_read },
-		{ "exists", pl_exists },   { "env", pl_env },       { "sandbox", pl_sandbox }, { NULL, NULL },
+		{ "compile", pl_compile }, { "call", pl_call },     { "where", pl_where },
+		{ "read", pl_read },       { "exists", pl_exists }, { "env", pl_env },
+		{ "sandbox", pl_sandbox }, { NULL, NULL },
 	};
 
 	lua_newtable(L);
@@ -205,7 +211,8 @@ static void read_problems(lua_State *L, struct config_problems *problems)
 			lua_getfield(L, -1, "warning");
 			const bool warning = lua_toboolean(L, -1);
 			lua_pop(L, 1);
-			config_problem_add(problems, warning, string_of(L, "file"), line, "%.*s", SPAN_ARG(text));
+			config_problem_add(problems, warning, string_of(L, "file"), line, "%.*s",
+					   SPAN_ARG(text));
 		}
 		lua_pop(L, 1);
 	}
@@ -234,8 +241,10 @@ static int evaluate(struct config_host *h, bool plain, struct config_problems *p
 
 int config_host_eval(struct policy_bundle *b, struct span text, bool plain, struct config_problems *problems)
 {
-	struct config_host h = { .bundle = b, .text = text,
-		                 .budget = { .instructions_max = CONFIG_INSTRUCTIONS_MAX, .compute_us_max = CONFIG_COMPUTE_US_MAX } };
+	struct config_host h = { .bundle = b,
+				 .text = text,
+				 .budget = { .instructions_max = CONFIG_INSTRUCTIONS_MAX,
+					     .compute_us_max = CONFIG_COMPUTE_US_MAX } };
 	int r = box_open(&h.box, CONFIG_LUA_MAX, &h);
 
 	if (r == 0)

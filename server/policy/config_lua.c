@@ -14,7 +14,8 @@ struct reader {
 	int err;
 };
 
-static void read_value(struct reader *r, int depth, const struct config_value *place, struct config_value *v_r);
+static void read_value(struct reader *r, int depth, const struct config_value *place,
+		       struct config_value *v_r);
 
 static void refuse(struct reader *r, int err, const struct config_value *place, const char *why)
 {
@@ -148,7 +149,8 @@ static void read_table(struct reader *r, int depth, struct config_value *v)
 		return;
 	}
 	if (!count_keys(r->L, &names, &items)) {
-		refuse(r, ERR_INVAL, v, "a table must be a list without gaps, or have names as keys, not both");
+		refuse(r, ERR_INVAL, v,
+		       "a table must be a list without gaps, or have names as keys, not both");
 		return;
 	}
 	v->id = id_of(r);
@@ -159,7 +161,8 @@ static void read_table(struct reader *r, int depth, struct config_value *v)
 }
 
 /* The value on top. An empty table is a map without keys; config_count() says 0 for it, as for an empty list. */
-static void read_value(struct reader *r, int depth, const struct config_value *place, struct config_value *v_r)
+static void read_value(struct reader *r, int depth, const struct config_value *place,
+		       struct config_value *v_r)
 {
 	struct config_value v = { .type = CONFIG_NONE, .file = place->file, .line = place->line };
 
@@ -194,8 +197,8 @@ static void read_value(struct reader *r, int depth, const struct config_value *p
 	*v_r = v;
 }
 
-int config_from_lua(lua_State *L, int i, struct arena *mem, struct span file, struct config_problems *problems,
-                    struct config_value *v_r)
+int config_from_lua(lua_State *L, int i, struct arena *mem, struct span file,
+		    struct config_problems *problems, struct config_value *v_r)
 {
 	struct reader r = { .L = L, .mem = mem, .problems = problems };
 	const struct config_value place = { .file = arena_dup(mem, file) };

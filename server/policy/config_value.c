@@ -17,7 +17,8 @@ static const struct config_value *get(const struct config_value *map, struct spa
 {
 	if (!map || map->type != CONFIG_MAP)
 		return NULL;
-	const struct config_pair *p = map->map.n ? bsearch(&key, map->map.pair, map->map.n, sizeof *p, compare) : NULL;
+	const struct config_pair *p =
+		map->map.n ? bsearch(&key, map->map.pair, map->map.n, sizeof *p, compare) : NULL;
 	return p ? &p->value : NULL;
 }
 
@@ -72,7 +73,8 @@ void config_problems_init(struct config_problems *p, struct arena *mem)
 	*p = (struct config_problems){ .mem = mem };
 }
 
-void config_problem_add(struct config_problems *p, bool warning, struct span file, unsigned line, const char *fmt, ...)
+void config_problem_add(struct config_problems *p, bool warning, struct span file, unsigned line,
+			const char *fmt, ...)
 {
 	char text[1024];
 	va_list ap;
@@ -84,8 +86,10 @@ void config_problem_add(struct config_problems *p, bool warning, struct span fil
 	va_start(ap, fmt);
 	(void)vsnprintf(text, sizeof text, fmt, ap);
 	va_end(ap);
-	const struct config_problem problem = { .file = arena_dup(p->mem, file), .line = line,
-		                                .text = arena_dup(p->mem, span_of(text)), .warning = warning };
+	const struct config_problem problem = { .file = arena_dup(p->mem, file),
+						.line = line,
+						.text = arena_dup(p->mem, span_of(text)),
+						.warning = warning };
 	if (!p->v || p->n == CONFIG_PROBLEMS_MAX || !problem.text.p) {
 		p->dropped++;
 		return;

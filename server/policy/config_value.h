@@ -23,8 +23,8 @@ enum config_type { CONFIG_NONE, CONFIG_BOOL, CONFIG_NUMBER, CONFIG_TEXT, CONFIG_
 
 struct config_value {
 	enum config_type type;
-	unsigned line;    /* 0: not known */
-	unsigned id;      /* of lists and maps: where one table was used in several places, they have the same */
+	unsigned line; /* 0: not known */
+	unsigned id;   /* of lists and maps: where one table was used in several places, they have the same */
 	struct span file; /* where it was said; NUL-terminated */
 	union {
 		bool boolean;
@@ -55,7 +55,8 @@ const struct config_value *config_at(const struct config_value *list, size_t i);
 
 struct span config_text(const struct config_value *v, struct span otherwise);
 double config_number(const struct config_value *v, double otherwise);
-int64_t config_int(const struct config_value *v, int64_t otherwise); /* what is no integer of 53 bits is not there */
+int64_t config_int(const struct config_value *v,
+		   int64_t otherwise); /* what is no integer of 53 bits is not there */
 bool config_bool(const struct config_value *v, bool otherwise);
 
 /* ---- what is wrong with it ---- */
@@ -78,5 +79,5 @@ struct config_problems {
 
 void config_problems_init(struct config_problems *p, struct arena *mem);
 /* Copies @file; at most CONFIG_PROBLEMS_MAX are kept. */
-void config_problem_add(struct config_problems *p, bool warning, struct span file, unsigned line, const char *fmt, ...)
-	__attribute__((format(printf, 5, 6)));
+void config_problem_add(struct config_problems *p, bool warning, struct span file, unsigned line,
+			const char *fmt, ...) __attribute__((format(printf, 5, 6)));

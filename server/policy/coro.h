@@ -1,10 +1,11 @@
 /* policy/coro.h - coroutines that are used again, and the tokens by which they are found.
  *
- * Whoever waits for something keeps a token {slot, generation}, never a pointer. When the answer comes the token is looked up first:
- * a coroutine that was dropped, or serves another question by now, is not found, and nothing is pushed on its stack.
+ * Whoever waits for something keeps a token {slot, generation}, never a pointer. When the answer comes the token is
+ * looked up first: a coroutine that was dropped, or serves another question by now, is not found, and nothing is
+ * pushed on its stack.
  *
- * Ownership: the pool owns the coroutines; who took one gives it back, or drops it when its stack is in no state to be used again.
- * Threads: the worker's.  Tests: tests/unit/policy/test_policy_wait.c
+ * Ownership: the pool owns the coroutines; who took one gives it back, or drops it when its stack is in no state to
+ * be used again. Threads: the worker's.  Tests: tests/unit/policy/test_policy_wait.c
  */
 #pragma once
 
@@ -24,9 +25,10 @@ struct coro_token {
 
 struct coro {
 	lua_State *L;
-	int ref;                         /* keeps L, in the registry */
-	struct coro_token token;         /* what finds it now; the generation moves on when it is given back or dropped */
-	struct list link;                /* in the run's, or among the idle ones */
+	int ref; /* keeps L, in the registry */
+	struct coro_token
+		token;    /* what finds it now; the generation moves on when it is given back or dropped */
+	struct list link; /* in the run's, or among the idle ones */
 	struct policy_run *run;
 	struct list waits;               /* of struct policy_wait: operations that were started from here */
 	struct policy_wait *waiting_for; /* the one that may resume it */

@@ -12,7 +12,8 @@ static int load_override(const char *name, struct span *text_r, char **free_r)
 	const char *dir = getenv("POSTERN_LUA_DIR");
 	char path[1024];
 
-	if (!dir || !*dir || strstr(name, "..") || (size_t)snprintf(path, sizeof path, "%s/%s", dir, name) >= sizeof path)
+	if (!dir || !*dir || strstr(name, "..") ||
+	    (size_t)snprintf(path, sizeof path, "%s/%s", dir, name) >= sizeof path)
 		return -ERR_NOTFOUND;
 	FILE *f = fopen(path, "rbe");
 	if (!f)

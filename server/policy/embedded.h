@@ -1,10 +1,10 @@
 /* policy/embedded.h - the Lua files that are part of the program.
  *
  * The build makes gen/embedded_lua.c of lua/lib, lua/policies and schema: "lib/relay/init.lua", "policies/helo_characters.lua",
- * "schema/hooks.lua". For development the environment variable POSTERN_LUA_DIR names a directory whose lib/, policies/ and schema/
- * are looked into first; a file that is not there comes from the program.
+ * "schema/hooks.lua". For development the environment variable POSTERN_LUA_DIR names a directory whose lib/,
+ * policies/ and schema/ are looked into first; a file that is not there comes from the program.
  *
- * Ownership: see embedded_load().  Threads: any.  Tests: tests/unit/policy/test_embedded.c
+ * Ownership: see embedded_load().  Threads: any.  Tests: tests/unit/policy/test_cli_host.c
  */
 #pragma once
 

@@ -20,7 +20,11 @@ static struct span find_module(const char *name, char *file, size_t size, char *
 	path[n] = 0;
 	for (size_t i = 0; i < 3; i++) {
 		struct span text;
-		(void)snprintf(file, size, i == 0 ? "lib/%s.lua" : i == 1 ? "lib/%s/init.lua" : "%s.lua", path);
+		(void)snprintf(file, size,
+			       i == 0   ? "lib/%s.lua"
+			       : i == 1 ? "lib/%s/init.lua"
+					: "%s.lua",
+			       path);
 		if (embedded_load(file, &text, free_r) == 0)
 			return text;
 	}
@@ -71,7 +75,9 @@ static int pl_decode(lua_State *L)
 
 void full_state_push_json(lua_State *L)
 {
-	static const luaL_Reg functions[] = { { "json_encode", pl_encode }, { "json_decode", pl_decode }, { NULL, NULL } };
+	static const luaL_Reg functions[] = { { "json_encode", pl_encode },
+					      { "json_decode", pl_decode },
+					      { NULL, NULL } };
 
 	lua_newtable(L);
 	luaL_setfuncs(L, functions, 0);

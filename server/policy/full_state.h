@@ -1,5 +1,5 @@
-/* policy/full_state.h - a Lua state that may do everything and finds our modules: for the command line and for specs; private to
- * policy/. Whoever can write what runs in it can do what the process can. */
+/* policy/full_state.h - a Lua state that may do everything and finds our modules: for the command line and for
+ * specs; private to policy/. Whoever can write what runs in it can do what the process can. */
 #pragma once
 
 #include <lua.h>

@@ -1,7 +1,7 @@
 /* policy/instantiate.c - from use records to functions that hooks call.
  *
- * The Lua half is lua/lib/relay/policy.lua. A use whose table stands in several lists is set up once. Loading and setup() run in a
- * coroutine, under a budget of their own, like everything that policies do. */
+ * The Lua half is lua/lib/relay/policy.lua. A use whose table stands in several lists is set up once. Loading and
+ * setup() run in a coroutine, under a budget of their own, like everything that policies do. */
 #include <lauxlib.h>
 #include <stdio.h>
 
@@ -36,7 +36,8 @@ static const char *policy_name(const struct config_value *record)
 static bool run_instantiate(struct maker *m, lua_State *co, const struct config_value *record)
 {
 	struct policy_vm *vm = m->vm;
-	struct budget budget = { .instructions_max = vm->rt->env.budget.setup_instructions_max, .compute_us_max = 5000000 };
+	struct budget budget = { .instructions_max = vm->rt->env.budget.setup_instructions_max,
+				 .compute_us_max = 5000000 };
 	const char *name = policy_name(record);
 
 	lua_rawgeti(co, LUA_REGISTRYINDEX, vm->instantiate_ref);
@@ -160,7 +161,8 @@ static void fill_list(struct maker *m, const struct config_value *policies, stru
 
 	list->use = arena_array(m->vm->mem, struct policy_use *, n ? n : 1);
 	if (n > LIST_MAX) {
-		config_problem_add(m->problems, false, policies->file, policies->line, "a listener with more than %d policies", LIST_MAX);
+		config_problem_add(m->problems, false, policies->file, policies->line,
+				   "a listener with more than %d policies", LIST_MAX);
 		return;
 	}
 	for (size_t i = 0; i < n; i++) {
@@ -200,12 +202,14 @@ int vm_instantiate(struct policy_vm *vm, struct config_problems *problems)
 
 	vm->uses = arena_array(vm->mem, struct policy_use *, USES_MAX);
 	for (size_t i = 0; i < config_count(listeners); i++)
-		(void)runtime_list(vm->rt, config_text(config_get(config_at(listeners, i), "name"), SPAN("")), true);
+		(void)runtime_list(vm->rt, config_text(config_get(config_at(listeners, i), "name"), SPAN("")),
+				   true);
 	vm->nlists = vm->rt->nlists;
 	vm->lists = arena_array(vm->mem, struct policy_uses, vm->nlists ? vm->nlists : 1);
 	for (size_t i = 0; i < config_count(listeners); i++) {
 		const struct config_value *listener = config_at(listeners, i);
-		const struct policy_list *list = runtime_list(vm->rt, config_text(config_get(listener, "name"), SPAN("")), false);
+		const struct policy_list *list =
+			runtime_list(vm->rt, config_text(config_get(listener, "name"), SPAN("")), false);
 		fill_list(&m, config_get(listener, "policies"), &vm->lists[list->index]);
 	}
 	if (problems->errors > errors)

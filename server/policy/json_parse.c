@@ -194,7 +194,8 @@ static int number(struct parser *p)
 		end += 1 + n;
 	}
 	if (end < p->text.n && (p->text.p[end] == 'e' || p->text.p[end] == 'E')) {
-		const bool sign = end + 1 < p->text.n && (p->text.p[end + 1] == '+' || p->text.p[end + 1] == '-');
+		const bool sign =
+			end + 1 < p->text.n && (p->text.p[end + 1] == '+' || p->text.p[end + 1] == '-');
 		const size_t n = digits(p, end + 1 + sign);
 		if (n == 0)
 			return fail(p, ERR_SYNTAX, "not a number");
@@ -264,7 +265,8 @@ static int value(struct parser *p)
 	if (c == '"') {
 		r = string(p);
 		if (r == 0)
-			r = tell(p, &(struct json_token){ .event = JSON_STRING, .string = buf_span(&p->string) });
+			r = tell(p, &(struct json_token){ .event = JSON_STRING,
+							  .string = buf_span(&p->string) });
 	} else if (c == '-' || (c >= '0' && c <= '9')) {
 		r = number(p);
 	} else {
@@ -323,8 +325,8 @@ static int next(struct parser *p)
 	return peek(p) < 0 ? 0 : fail(p, ERR_SYNTAX, "something follows the value");
 }
 
-int json_parse(struct span text, int (*on)(void *arg, const struct json_token *token), void *arg, size_t *at_r,
-               const char **why_r)
+int json_parse(struct span text, int (*on)(void *arg, const struct json_token *token), void *arg,
+	       size_t *at_r, const char **why_r)
 {
 	struct parser p = { .text = text, .on = on, .arg = arg, .string = BUF_INIT(JSON_STRING_MAX) };
 	int r = 0;

@@ -1,5 +1,5 @@
-/* policy/lib.h - the C half of `relay`: what each lib_*.c adds to the table "relay.core", of which lua/lib/relay/ makes what policies
- * see; private to policy/.
+/* policy/lib.h - the C half of `relay`: what each lib_*.c adds to the table "relay.core", of which lua/lib/relay/
+ * makes what policies see; private to policy/.
  *
  * Every lib_x_open() sets fields of the table on top of the stack and may raise; it runs once per state.
  */
@@ -18,10 +18,10 @@ void lib_check_open(lua_State *L);   /* check(kind, text) */
 void lib_mail_open(lua_State *L);    /* address */
 
 /* Want a struct policy_vm. */
-void lib_time_open(lua_State *L);    /* time: now parse */
-void lib_log_open(lua_State *L);     /* log, metric */
-void lib_dns_open(lua_State *L);     /* dns */
-void lib_limit_open(lua_State *L);   /* limit */
+void lib_time_open(lua_State *L);  /* time: now parse */
+void lib_log_open(lua_State *L);   /* log, metric */
+void lib_dns_open(lua_State *L);   /* dns */
+void lib_limit_open(lua_State *L); /* limit */
 
 /* (level, event [, fields]) at 1: relay.log.*, conn:log, txn:log. */
 int pl_log_any(lua_State *L);

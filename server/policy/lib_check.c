@@ -67,7 +67,8 @@ static const char *check_domain(struct span text, char *out)
 	const char *why;
 	/* ".example.edu" is every name below it */
 	const struct span name = span_starts(text, SPAN(".")) ? span_skip(text, 1) : text;
-	const int n = smtp_domain_check(name, SMTP_ALLOW_UTF8 | SMTP_LAX_UNDERSCORE | SMTP_LAX_TRAILING_DOT, &tolerated, &why);
+	const int n = smtp_domain_check(name, SMTP_ALLOW_UTF8 | SMTP_LAX_UNDERSCORE | SMTP_LAX_TRAILING_DOT,
+					&tolerated, &why);
 
 	if (n < 0)
 		return "is no domain";
@@ -129,8 +130,14 @@ static const struct {
 	const char *kind;
 	check_fn *check;
 } checks[] = {
-	{ "ip", check_ip },           { "cidr", check_cidr }, { "endpoint", check_endpoint }, { "domain", check_domain },
-	{ "address", check_address }, { "rate", check_rate }, { "duration", check_duration }, { "template", check_template },
+	{ "ip", check_ip },
+	{ "cidr", check_cidr },
+	{ "endpoint", check_endpoint },
+	{ "domain", check_domain },
+	{ "address", check_address },
+	{ "rate", check_rate },
+	{ "duration", check_duration },
+	{ "template", check_template },
 };
 
 /* check(kind, text) -> proper form; or nil, message */
@@ -143,7 +150,9 @@ static int pl_check(lua_State *L)
 		if (strcmp(checks[i].kind, kind) != 0)
 			continue;
 		const struct span text = lua_type(L, 2) == LUA_TSTRING ? box_span(L, 2) : SPAN("");
-		const char *why = text.n < CANONICAL_MAX && !memchr(text.p, 0, text.n) ? checks[i].check(text, out) : "is too long";
+		const char *why = text.n < CANONICAL_MAX && !memchr(text.p, 0, text.n)
+					  ? checks[i].check(text, out)
+					  : "is too long";
 		if (!why) {
 			lua_pushstring(L, out);
 			return 1;

@@ -92,8 +92,9 @@ static int ask(lua_State *L, enum dns_type type, const char *function)
 	w->wait.release = release;
 	dns_query_init(&w->query, on_answer);
 	const int64_t deadline_us = wait_left_us(L) / 10 * 9;
-	const int r = is_addr ? dns_query_start_ptr(&w->query, vm->rt->env.dns, &vm->scope, &addr, deadline_us)
-	                      : dns_query_start(&w->query, vm->rt->env.dns, &vm->scope, type, name, deadline_us);
+	const int r =
+		is_addr ? dns_query_start_ptr(&w->query, vm->rt->env.dns, &vm->scope, &addr, deadline_us)
+			: dns_query_start(&w->query, vm->rt->env.dns, &vm->scope, type, name, deadline_us);
 	if (r < 0) {
 		release(&w->wait);
 		return push_failure(L, "temp", SPAN("tempfail"), span_of(err_text(r)));
@@ -169,8 +170,9 @@ static int pl_reverse(lua_State *L)
 void lib_dns_open(lua_State *L)
 {
 	static const luaL_Reg functions[] = {
-		{ "mx", pl_mx },   { "a", pl_a },     { "aaaa", pl_aaaa },       { "txt", pl_txt },
-		{ "ptr", pl_ptr }, { "reverse", pl_reverse }, { NULL, NULL },
+		{ "mx", pl_mx },   { "a", pl_a },     { "aaaa", pl_aaaa },
+		{ "txt", pl_txt }, { "ptr", pl_ptr }, { "reverse", pl_reverse },
+		{ NULL, NULL },
 	};
 
 	lua_newtable(L);

@@ -1,4 +1,5 @@
-/* policy/lib_json.c - JSON and Lua values, both ways. Neither direction raises: what C holds on the way is given back in any case. */
+/* policy/lib_json.c - JSON and Lua values, both ways. Neither direction raises: what C holds on the way is given
+ * back in any case. */
 #include <lauxlib.h>
 #include <math.h>
 #include <stdio.h>
@@ -247,7 +248,9 @@ static int pl_decode(lua_State *L)
 
 void lib_json_open(lua_State *L)
 {
-	static const luaL_Reg functions[] = { { "encode", pl_encode }, { "decode", pl_decode }, { NULL, NULL } };
+	static const luaL_Reg functions[] = { { "encode", pl_encode },
+					      { "decode", pl_decode },
+					      { NULL, NULL } };
 
 	lua_newtable(L);
 	luaL_setfuncs(L, functions, 0);

@@ -1,7 +1,7 @@
 /* policy/lib_limit.c - relay.limit: how often something may happen.
  *
- * A policy that only observes counts too, or it could not say what it would have done; but under keys of its own, so that trying a
- * policy out takes nothing from those that count. */
+ * A policy that only observes counts too, or it could not say what it would have done; but under keys of its own, so
+ * that trying a policy out takes nothing from those that count. */
 #include <lauxlib.h>
 #include <stdlib.h>
 #include <string.h>
@@ -36,7 +36,7 @@ static int push_taken(struct policy_wait *w, lua_State *L)
 {
 	const struct limit_take *t = &container_of(w, struct limit_wait, wait)->take;
 	const struct limit_answer failed = { .allowed = t->request.on_failure == LIMIT_ON_FAILURE_OPEN,
-		                             .source = LIMIT_SOURCE_FAILED };
+					     .source = LIMIT_SOURCE_FAILED };
 
 	push_answer(L, t->op.status == 0 ? &t->answer : &failed);
 	return 1;
@@ -70,7 +70,8 @@ static void check_request(lua_State *L, char *key, struct limit_request *req)
 
 	luaL_checktype(L, 1, LUA_TTABLE);
 	lua_settop(L, 1);
-	const struct span name = field(L, "key"), rate = field(L, "rate"), on_failure = field(L, "on_store_failure");
+	const struct span name = field(L, "key"), rate = field(L, "rate"),
+			  on_failure = field(L, "on_store_failure");
 	if (!name.n || name.n + prefix.n > LIMIT_KEY_MAX)
 		luaL_error(L, "relay.limit: 'key' must be a string of 1 to %d octets", LIMIT_KEY_MAX - 10);
 	memcpy(key, prefix.p, prefix.n);
@@ -146,7 +147,9 @@ static int pl_refund(lua_State *L)
 
 void lib_limit_open(lua_State *L)
 {
-	static const luaL_Reg functions[] = { { "take", pl_take }, { "peek", pl_peek }, { "refund", pl_refund }, { NULL, NULL } };
+	static const luaL_Reg functions[] = {
+		{ "take", pl_take }, { "peek", pl_peek }, { "refund", pl_refund }, { NULL, NULL }
+	};
 
 	lua_newtable(L);
 	luaL_setfuncs(L, functions, 0);

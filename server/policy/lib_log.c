@@ -50,7 +50,8 @@ static void write_record(lua_State *L, enum log_event event, struct span text)
 	struct buf options = BUF_INIT(LOG_OPTIONS_MAX);
 	struct log_rec r;
 
-	if (!log_begin(&r, vm->rt->env.log, event))
+	/* A bundle that is only checked has no log. */
+	if (!vm->rt->env.log || !log_begin(&r, vm->rt->env.log, event))
 		return;
 	if (vm->running)
 		run_report_who(vm->running, &r);
@@ -67,7 +68,8 @@ int pl_log_any(lua_State *L)
 	enum log_event event;
 
 	if (!event_of(luaL_checkstring(L, 1), &event))
-		return luaL_error(L, "log: the level is debug, info, warn or error, not '%s'", lua_tostring(L, 1));
+		return luaL_error(L, "log: the level is debug, info, warn or error, not '%s'",
+				  lua_tostring(L, 1));
 	(void)luaL_checkstring(L, 2);
 	if (!lua_isnoneornil(L, 3))
 		luaL_checktype(L, 3, LUA_TTABLE);
@@ -99,9 +101,12 @@ static int pl_count(lua_State *L)
 		if (!ascii_is_alnum(name[i]) && name[i] != '_' && name[i] != '-')
 			return luaL_error(L, "relay.metric.count: '%s' is no name", name);
 	luaL_argcheck(L, n > 0 && n <= METRIC_NAME_MAX, 1, "a name of at most 64 characters");
-	const int used = label ? snprintf(key, sizeof key, "%s:%s", name, label) : snprintf(key, sizeof key, "%s", name);
-	metric_add_label(vm_of(L)->rt->env.metrics, METRIC_POLICY_COUNTS_TOTAL,
-	                 span_make(key, (size_t)used < sizeof key ? (size_t)used : sizeof key - 1), 1);
+	const int used = label ? snprintf(key, sizeof key, "%s:%s", name, label)
+			       : snprintf(key, sizeof key, "%s", name);
+	if (vm_of(L)->rt->env.metrics)
+		metric_add_label(vm_of(L)->rt->env.metrics, METRIC_POLICY_COUNTS_TOTAL,
+				 span_make(key, (size_t)used < sizeof key ? (size_t)used : sizeof key - 1),
+				 1);
 	return 0;
 }
 

@@ -33,7 +33,8 @@ static int pl_parse(lua_State *L)
 	struct smtp_path path;
 	const char *why;
 
-	if (smtp_path_parse_mailbox(a, text, SMTP_ALLOW_UTF8, &path, &why) < 0 || smtp_path_format_mailbox(&path, &b) < 0)
+	if (smtp_path_parse_mailbox(a, text, SMTP_ALLOW_UTF8, &path, &why) < 0 ||
+	    smtp_path_format_mailbox(&path, &b) < 0)
 		lua_pushnil(L);
 	else
 		push_address(L, buf_span(&b), path.local, path.domain);
@@ -85,14 +86,17 @@ static int pl_is_allowed(lua_State *L)
 
 	cut(allowed, &allowed_local, &allowed_domain);
 	cut(address, &local, &domain);
-	lua_pushboolean(L, mail_address_is_allowed(allowed_local, allowed_domain, local, domain, separator[0]));
+	lua_pushboolean(L,
+			mail_address_is_allowed(allowed_local, allowed_domain, local, domain, separator[0]));
 	return 1;
 }
 
 void lib_mail_open(lua_State *L)
 {
 	static const luaL_Reg functions[] = {
-		{ "parse", pl_parse }, { "rewrite", pl_rewrite }, { "base", pl_base }, { "is_allowed", pl_is_allowed }, { NULL, NULL },
+		{ "parse", pl_parse }, { "rewrite", pl_rewrite },
+		{ "base", pl_base },   { "is_allowed", pl_is_allowed },
+		{ NULL, NULL },
 	};
 
 	lua_newtable(L);

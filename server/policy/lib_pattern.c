@@ -1,5 +1,5 @@
-/* policy/lib_pattern.c - string.find, string.match, and the step that gmatch and gsub are made of (lua/lib/relay/sandbox.lua), on the
- * matcher of policy/pattern.h. Steps are paid from the budget of the hook. */
+/* policy/lib_pattern.c - string.find, string.match, and the step that gmatch and gsub are made of
+ * (lua/lib/relay/sandbox.lua), on the matcher of policy/pattern.h. Steps are paid from the budget of the hook. */
 #include <lauxlib.h>
 
 #include "base/err.h"
@@ -40,7 +40,8 @@ static int push_captures(lua_State *L, struct span s, const struct pattern_match
 }
 
 /* 1, 0; or -1: end with `return box_stop(L)`. */
-static int find(lua_State *L, struct span s, struct span pattern, size_t init, unsigned flags, struct pattern_match *m_r)
+static int find(lua_State *L, struct span s, struct span pattern, size_t init, unsigned flags,
+		struct pattern_match *m_r)
 {
 	struct box *b = box_of(L);
 	const uint64_t had = box_budget_left(b);
@@ -114,7 +115,8 @@ static int pl_step(lua_State *L)
 
 	if (at < 1 || (size_t)at > s.n + 1)
 		return 0;
-	const int r = find(L, s, pattern, (size_t)at - 1, lua_toboolean(L, 4) ? PATTERN_CARET_IS_PLAIN : 0, &m);
+	const int r =
+		find(L, s, pattern, (size_t)at - 1, lua_toboolean(L, 4) ? PATTERN_CARET_IS_PLAIN : 0, &m);
 	if (r < 0)
 		return box_stop(L);
 	if (r == 0)
@@ -126,7 +128,9 @@ static int pl_step(lua_State *L)
 
 void lib_pattern_open(lua_State *L)
 {
-	static const luaL_Reg functions[] = { { "find", pl_find }, { "match", pl_match }, { "step", pl_step }, { NULL, NULL } };
+	static const luaL_Reg functions[] = {
+		{ "find", pl_find }, { "match", pl_match }, { "step", pl_step }, { NULL, NULL }
+	};
 
 	lua_newtable(L);
 	luaL_setfuncs(L, functions, 0);

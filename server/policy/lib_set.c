@@ -1,7 +1,7 @@
 /* policy/lib_set.c - relay.cidr and relay.domains: sets that are asked for every message, of any size.
  *
- * A set of domains is one block of Lua's memory: an open hash of offsets into its names. A set of networks is base's ip_set, which
- * lives beside Lua's memory and is charged to it. */
+ * A set of domains is one block of Lua's memory: an open hash of offsets into its names. A set of networks is base's
+ * ip_set, which lives beside Lua's memory and is charged to it. */
 #include <lauxlib.h>
 #include <string.h>
 
@@ -103,7 +103,8 @@ static int pl_cidr_contains(lua_State *L)
 
 	if (!u)
 		return luaL_error(L, "contains wants a ':' and a set before it");
-	lua_pushboolean(L, lua_type(L, 2) == LUA_TSTRING && ip_parse(box_span(L, 2), &addr) && ip_set_contains(u->set, &addr));
+	lua_pushboolean(L, lua_type(L, 2) == LUA_TSTRING && ip_parse(box_span(L, 2), &addr) &&
+				   ip_set_contains(u->set, &addr));
 	return 1;
 }
 
@@ -145,7 +146,8 @@ enum { DOMAIN_TEXT_MAX = 255 };
 struct domain_ud {
 	struct ud_head head;
 	uint32_t count, slots; /* slots is a power of two, or 0 */
-	uint32_t at[];         /* slots offsets + 1 into the names behind them; 0: empty. A name is a length octet and its text */
+	uint32_t at
+		[]; /* slots offsets + 1 into the names behind them; 0: empty. A name is a length octet and its text */
 };
 
 static const char *names_of(const struct domain_ud *u)
@@ -274,11 +276,16 @@ static int pl_domains_count(lua_State *L)
 
 void lib_set_open(lua_State *L)
 {
-	static const luaL_Reg cidr[] = { { "set", pl_cidr_set }, { "contains", pl_cidr_in }, { "network", pl_cidr_network }, { NULL, NULL } };
+	static const luaL_Reg cidr[] = { { "set", pl_cidr_set },
+					 { "contains", pl_cidr_in },
+					 { "network", pl_cidr_network },
+					 { NULL, NULL } };
 	static const luaL_Reg cidr_methods[] = { { "contains", pl_cidr_contains }, { NULL, NULL } };
 	static const luaL_Reg cidr_meta[] = { { "__gc", pl_cidr_gc }, { NULL, NULL } };
 	static const luaL_Reg domains[] = { { "set", pl_domains_set }, { NULL, NULL } };
-	static const luaL_Reg domain_methods[] = { { "contains", pl_domains_contains }, { "find", pl_domains_find }, { NULL, NULL } };
+	static const luaL_Reg domain_methods[] = { { "contains", pl_domains_contains },
+						   { "find", pl_domains_find },
+						   { NULL, NULL } };
 	static const luaL_Reg domain_meta[] = { { "__len", pl_domains_count }, { NULL, NULL } };
 
 	open_metatable(L, &cidr_key, cidr_methods, cidr_meta);

@@ -43,7 +43,8 @@ static int pl_find(lua_State *L)
 	return 1;
 }
 
-/* "*" is any run, "?" any one octet. A failed "*" is tried one further on, and only the last one is: at most |s| * |glob| steps. */
+/* "*" is any run, "?" any one octet. A failed "*" is tried one further on, and only the last one is: at most |s| *
+ * |glob| steps. */
 static bool glob(struct span s, struct span g, bool fold, uint64_t *steps)
 {
 	size_t at = 0, p = 0, star = SIZE_MAX, star_at = 0;
@@ -170,10 +171,18 @@ static int pl_is_utf8(lua_State *L)
 void lib_text_open(lua_State *L)
 {
 	static const luaL_Reg functions[] = {
-		{ "find_any", pl_find_any }, { "find", pl_find },       { "glob", pl_glob },
-		{ "iglob", pl_iglob },       { "prefix", pl_prefix },   { "suffix", pl_suffix },
-		{ "iequals", pl_iequals },   { "lower", pl_lower },     { "trim", pl_trim },
-		{ "split", pl_split },       { "is_ascii", pl_is_ascii }, { "is_utf8", pl_is_utf8 },
+		{ "find_any", pl_find_any },
+		{ "find", pl_find },
+		{ "glob", pl_glob },
+		{ "iglob", pl_iglob },
+		{ "prefix", pl_prefix },
+		{ "suffix", pl_suffix },
+		{ "iequals", pl_iequals },
+		{ "lower", pl_lower },
+		{ "trim", pl_trim },
+		{ "split", pl_split },
+		{ "is_ascii", pl_is_ascii },
+		{ "is_utf8", pl_is_utf8 },
 		{ NULL, NULL },
 	};
 

@@ -38,20 +38,22 @@ static bool parse_iso(struct span s, double *at_r)
 	struct tm t = { 0 };
 	int year, month, zone_h = 0, zone_m = 0, sign = 1;
 
-	if (!number(&s, 4, 1970, 9999, &year) || !take(&s, "-") || !number(&s, 2, 1, 12, &month) || !take(&s, "-") ||
-	    !number(&s, 2, 1, 31, &t.tm_mday))
+	if (!number(&s, 4, 1970, 9999, &year) || !take(&s, "-") || !number(&s, 2, 1, 12, &month) ||
+	    !take(&s, "-") || !number(&s, 2, 1, 31, &t.tm_mday))
 		return false;
 	t.tm_year = year - 1900;
 	t.tm_mon = month - 1;
 	const int day = t.tm_mday;
 	if (s.n) {
-		if (!take(&s, "Tt ") || !number(&s, 2, 0, 23, &t.tm_hour) || !take(&s, ":") || !number(&s, 2, 0, 59, &t.tm_min))
+		if (!take(&s, "Tt ") || !number(&s, 2, 0, 23, &t.tm_hour) || !take(&s, ":") ||
+		    !number(&s, 2, 0, 59, &t.tm_min))
 			return false;
 		if (take(&s, ":") && !number(&s, 2, 0, 60, &t.tm_sec))
 			return false;
 		if (s.n && !take(&s, "Zz")) {
 			sign = s.p[0] == '-' ? -1 : 1;
-			if (!take(&s, "+-") || !number(&s, 2, 0, 14, &zone_h) || !take(&s, ":") || !number(&s, 2, 0, 59, &zone_m))
+			if (!take(&s, "+-") || !number(&s, 2, 0, 14, &zone_h) || !take(&s, ":") ||
+			    !number(&s, 2, 0, 59, &zone_m))
 				return false;
 		}
 		if (s.n)
@@ -111,8 +113,12 @@ static int pl_utc(lua_State *L)
 	const struct {
 		const char *name;
 		int value;
-	} fields[] = { { "year", t.tm_year + 1900 }, { "month", t.tm_mon + 1 }, { "day", t.tm_mday },
-		       { "hour", t.tm_hour },        { "minute", t.tm_min },    { "second", t.tm_sec },
+	} fields[] = { { "year", t.tm_year + 1900 },
+		       { "month", t.tm_mon + 1 },
+		       { "day", t.tm_mday },
+		       { "hour", t.tm_hour },
+		       { "minute", t.tm_min },
+		       { "second", t.tm_sec },
 		       { "weekday", t.tm_wday ? t.tm_wday : 7 } };
 	lua_createtable(L, 0, ARRAY_LEN(fields));
 	for (size_t i = 0; i < ARRAY_LEN(fields); i++) {
@@ -125,7 +131,8 @@ static int pl_utc(lua_State *L)
 void lib_time_open(lua_State *L)
 {
 	static const luaL_Reg functions[] = {
-		{ "now", pl_now }, { "parse", pl_parse }, { "format", pl_format }, { "utc", pl_utc }, { NULL, NULL },
+		{ "now", pl_now }, { "parse", pl_parse }, { "format", pl_format },
+		{ "utc", pl_utc }, { NULL, NULL },
 	};
 
 	lua_newtable(L);

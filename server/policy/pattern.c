@@ -2,8 +2,8 @@
 
 #include "base/err.h"
 
-/* A backtracking matcher over offsets. `p` is an offset into the pattern, `s` into the subject; NO_MATCH is no offset. The depth
- * grows with captures and with what has alternatives, not with the length of the subject. */
+/* A backtracking matcher over offsets. `p` is an offset into the pattern, `s` into the subject; NO_MATCH is no
+ * offset. The depth grows with captures and with what has alternatives, not with the length of the subject. */
 
 enum { NO_MATCH = -1 };
 
@@ -439,7 +439,7 @@ static int result(struct matcher *m, size_t at, size_t end, struct pattern_match
 }
 
 int pattern_find(struct span s, struct span pattern, size_t init, unsigned flags, uint64_t *steps,
-                 struct pattern_match *m_r, const char **why_r)
+		 struct pattern_match *m_r, const char **why_r)
 {
 	const bool anchored = !(flags & PATTERN_CARET_IS_PLAIN) && pattern.n && pattern.p[0] == '^';
 	struct matcher m = { .s = s, .p = pattern, .steps = *steps };

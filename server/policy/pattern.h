@@ -1,7 +1,8 @@
 /* policy/pattern.h - Lua 5.1 patterns with a budget.
  *
- * Lua's own matcher runs in C where no hook reaches it, and ten "(a?)" keep it busy for ever. This one counts its steps and gives
- * up. What it matches is what the reference manual says (section 5.4.1): classes, sets, "* + - ?", captures, %b, %f, anchors.
+ * Lua's own matcher runs in C where no hook reaches it, and ten "(a?)" keep it busy for ever. This one counts its
+ * steps and gives up. What it matches is what the reference manual says (section 5.4.1): classes, sets, "* + - ?",
+ * captures, %b, %f, anchors.
  *
  * Pure: no Lua in here.  Ownership: spans go in, offsets come out.  Threads: any.  Units: octets, steps.
  * Tests: tests/unit/policy/test_pattern.c, tests/fuzz/fuzz_policy_pattern.c
@@ -38,7 +39,7 @@ struct pattern_match {
  *   -ERR_TOOBIG  too many captures or too deep: *why_r is a constant phrase
  *   -ERR_LIMIT   the steps are used up */
 int pattern_find(struct span s, struct span pattern, size_t init, unsigned flags, uint64_t *steps,
-                 struct pattern_match *m_r, const char **why_r);
+		 struct pattern_match *m_r, const char **why_r);
 
 /* Has it any character that is not plain text? */
 bool pattern_is_special(struct span pattern);

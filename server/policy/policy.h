@@ -14,9 +14,9 @@
  *   3. the first decisive verdict of a policy that enforces ends it; each step goes to the decision path
  *   4. call->done at the end of the turn
  *
- * Ways it ends otherwise: an error in a policy, a budget or deadline that is used up, a cancel: VERDICT_DEFER with `broken`, one
- * record in the log that names policy, hook, file and line; the coroutine is dropped, the state goes on serving. A state whose memory
- * is used up even after a collection is made anew from the bundle.
+ * Ways it ends otherwise: an error in a policy, a budget or deadline that is used up, a cancel: VERDICT_DEFER with
+ * `broken`, one record in the log that names policy, hook, file and line; the coroutine is dropped, the state goes
+ * on serving. A state whose memory is used up even after a collection is made anew from the bundle.
  *
  * Reload: a new Lua state serves every question from then on. Questions in flight end on the old one, and so does a transaction
  * that began there; a connection moves over with what is plain data in conn.vars at its next question.
@@ -36,10 +36,10 @@
 #include "state/limit.h"
 
 struct policy_limits {
-	size_t memory_max_bytes;      /* of a Lua state */
-	uint64_t instructions_max;    /* of one policy in one hook */
-	int64_t compute_us_max;       /* likewise, of processor time */
-	int64_t wait_us_max;          /* likewise, of waiting */
+	size_t memory_max_bytes;         /* of a Lua state */
+	uint64_t instructions_max;       /* of one policy in one hook */
+	int64_t compute_us_max;          /* likewise, of processor time */
+	int64_t wait_us_max;             /* likewise, of waiting */
 	uint64_t setup_instructions_max; /* of loading a policy and its setup() */
 };
 
@@ -52,7 +52,7 @@ struct policy_env {
 	struct logger *log;
 	struct metric_shard *metrics;
 	struct policy_limits budget;
-	int worker;                 /* for the log of who loads what; only worker 0 logs policy_loaded */
+	int worker; /* for the log of who loads what; only worker 0 logs policy_loaded */
 };
 
 struct policy_runtime;
@@ -61,14 +61,15 @@ extern const struct hook_ops policy_hook_ops; /* impl: struct policy_runtime * *
 
 /* Returns 0 or -ERR_INVAL: a policy could not be set up, which policy_bundle_load() would have said too. */
 int policy_runtime_new(const struct policy_env *env, struct policy_bundle *bundle, struct errtext *why,
-                       struct policy_runtime **rt_r);
+		       struct policy_runtime **rt_r);
 /* On error everything is as it was. */
 int policy_runtime_reload(struct policy_runtime *rt, struct policy_bundle *bundle, struct errtext *why);
 /* No question may be asked any more; those in flight are answered (broken). @closed is called from the loop when all is gone;
  * conn_gone and txn_gone must not come after that. */
 void policy_runtime_close(struct policy_runtime **rt, void (*closed)(void *arg), void *arg);
 
-/* Whose Lua runs on the worker's thread right now; for a watchdog that found the loop standing still. Constant texts; NULL: none. */
+/* Whose Lua runs on the worker's thread right now; for a watchdog that found the loop standing still. Constant
+ * texts; NULL: none. */
 struct policy_now {
 	const char *hook;
 	const char *policy;
@@ -76,10 +77,10 @@ struct policy_now {
 struct policy_now policy_runtime_now(const struct policy_runtime *rt);
 
 struct policy_stats {
-	size_t lua_bytes;     /* of all states */
-	unsigned states;      /* more than one: an old one still has something to end */
-	unsigned running;     /* questions in flight */
-	uint64_t stale;       /* answers that came for a coroutine that had gone */
-	uint64_t rebuilt;     /* states that were made anew because of their memory */
+	size_t lua_bytes; /* of all states */
+	unsigned states;  /* more than one: an old one still has something to end */
+	unsigned running; /* questions in flight */
+	uint64_t stale;   /* answers that came for a coroutine that had gone */
+	uint64_t rebuilt; /* states that were made anew because of their memory */
 };
 struct policy_stats policy_runtime_stats(const struct policy_runtime *rt);

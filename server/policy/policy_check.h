@@ -1,7 +1,9 @@
 /* policy/policy_check.h - does every policy of a bundle load, and do its options fit? Private to policy/.
  *
- * All uses are set up once in a policy state without a loop behind it, which is thrown away. Everything that they read is in the bundle
- * afterwards. */
+ * All uses are set up once in a policy state without a loop behind it, which is thrown away. Everything that they
+ * read is in the bundle afterwards.
+ * Tests: tests/unit/policy/test_bundle.c
+ */
 #pragma once
 
 #include "policy/bundle.h"

@@ -69,15 +69,20 @@ static void finish(struct policy_run *run)
 	run->answered = true;
 	run_drop_coros(run);
 	timer_unset(rt->env.loop, &run->deadline);
+	metric_set(rt->env.metrics, METRIC_LUA_BYTES, (int64_t)run->vm->box.used_bytes);
 	metric_observe(rt->env.metrics, METRIC_HOOK_SECONDS, loop_now_us(rt->env.loop) - run->asked_us);
 	task_schedule(rt->env.loop, &run->done);
 }
 
 static struct verdict broken_verdict(const char *rule, const char *policy)
 {
-	return (struct verdict){ .kind = VERDICT_DEFER, .broken = true, .code = 451, .enhanced = SPAN("4.3.0"),
-		                 .text = SPAN("a local rule could not be evaluated; try again later"),
-		                 .rule = span_of(rule), .policy = span_of(policy ? policy : "") };
+	return (struct verdict){ .kind = VERDICT_DEFER,
+				 .broken = true,
+				 .code = 451,
+				 .enhanced = SPAN("4.3.0"),
+				 .text = SPAN("a local rule could not be evaluated; try again later"),
+				 .rule = span_of(rule),
+				 .policy = span_of(policy ? policy : "") };
 }
 
 /* ---- what a policy said ---------------------------------------------------------------------------------------------- */
@@ -97,10 +102,13 @@ static void step_broken(struct policy_run *run, const char *rule)
 	finish(run);
 }
 
-static void run_break(struct policy_run *run, enum run_failure what, const char *text, const char *at, const char *traceback)
+static void run_break(struct policy_run *run, enum run_failure what, const char *text, const char *at,
+		      const char *traceback)
 {
-	static const char *const rules[] = { [RUN_ERROR] = "policy-error", [RUN_BUDGET] = "policy-budget",
-		                             [RUN_TIMEOUT] = "policy-timeout", [RUN_BAD_VERDICT] = "policy-error" };
+	static const char *const rules[] = { [RUN_ERROR] = "policy-error",
+					     [RUN_BUDGET] = "policy-budget",
+					     [RUN_TIMEOUT] = "policy-timeout",
+					     [RUN_BAD_VERDICT] = "policy-error" };
 
 	run_report_failure(run, what, text, at, traceback);
 	if (run->call)
@@ -290,7 +298,8 @@ static void ask(struct policy_run *run, int function)
 {
 	const struct policy_limits *limits = &run->vm->rt->env.budget;
 
-	run->budget = (struct budget){ .instructions_max = limits->instructions_max, .compute_us_max = limits->compute_us_max };
+	run->budget = (struct budget){ .instructions_max = limits->instructions_max,
+				       .compute_us_max = limits->compute_us_max };
 	run->waited_us = run->waiting_since_us = 0;
 	run->made = run->logged = 0;
 	run->main = coro_take(&run->vm->coros, run);
@@ -311,7 +320,8 @@ static void ask_next(struct policy_run *run)
 		run->use = use;
 		run->asked_us = loop_now_us(rt->env.loop);
 		run->observing = use->mode == HOOK_MODE_OBSERVE ||
-		                 (use->mode == HOOK_MODE_CANARY && !is_in_canary(use, run->conn, loop_wall_us(rt->env.loop)));
+				 (use->mode == HOOK_MODE_CANARY &&
+				  !is_in_canary(use, run->conn, loop_wall_us(rt->env.loop)));
 		buf_reset(&run->would);
 		ask(run, function);
 		return;

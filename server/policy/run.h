@@ -3,14 +3,15 @@
  * The happy path: run_start() asks the policies one after another (ask_next). A function that returns at once is judged at once
  * (judge); one that yields goes on in run_continue() when its wait ends. The answer goes out at the end of the turn (finish).
  *
- * Ways it ends otherwise: a policy fails, waits for too long or spends too much (run_break); the question is cancelled (run_cancel).
- * Both cancel what is waited for, drop the coroutines and answer DEFER. Answers that come after that find nobody.
+ * Ways it ends otherwise: a policy fails, waits for too long or spends too much (run_break); the question is
+ * cancelled (run_cancel). Both cancel what is waited for, drop the coroutines and answer DEFER. Answers that come
+ * after that find nobody.
  */
 #pragma once
 
 #include "base/buf.h"
-#include "policy/vm.h"
 #include "policy/view_ud.h"
+#include "policy/vm.h"
 
 enum { RUN_LOG_MAX = 20 /* records of one policy in one hook */, RUN_WOULD_MAX = 1024 };
 
@@ -22,9 +23,9 @@ struct policy_run {
 	const char *hook_name;
 	struct view_conn *conn;
 	const struct policy_uses *uses;
-	size_t at;                      /* the next one to ask */
-	struct policy_use *use;         /* the one that is asked */
-	bool observing;                 /* it only observes, for this client */
+	size_t at;              /* the next one to ask */
+	struct policy_use *use; /* the one that is asked */
+	bool observing;         /* it only observes, for this client */
 	bool answered;
 	struct list coros;
 	struct coro *main;
@@ -32,12 +33,12 @@ struct policy_run {
 	int64_t asked_us, waiting_since_us, waited_us;
 	struct timer deadline;
 	struct task done;
-	struct view_ud *rcpt, *msg; /* what policies see; NULL: not made */
+	struct view_ud *rcpt, *msg;      /* what policies see; NULL: not made */
 	int rcpt_ref, msg_ref, meta_ref; /* references in the registry, or LUA_NOREF */
-	struct buf would;               /* what a policy that observes would have changed */
-	unsigned made;                  /* verdicts */
+	struct buf would;                /* what a policy that observes would have changed */
+	unsigned made;                   /* verdicts */
 	unsigned logged;
-	const char *broken;             /* the rule of a DEFER that is no opinion */
+	const char *broken; /* the rule of a DEFER that is no opinion */
 };
 
 enum run_failure { RUN_ERROR, RUN_BUDGET, RUN_TIMEOUT, RUN_BAD_VERDICT };
@@ -56,7 +57,7 @@ void run_drop_coros(struct policy_run *run);
 
 /* ---- run_report.c: what goes to log, metrics and decision path ---- */
 void run_report_failure(struct policy_run *run, enum run_failure what, const char *text, const char *at,
-                        const char *traceback);
+			const char *traceback);
 void run_report_observed(struct policy_run *run, const struct verdict *v);
 /* "file:line" where the policy's function for this hook begins. */
 void run_function_place(const struct policy_run *run, char *out, size_t size);

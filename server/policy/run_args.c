@@ -33,7 +33,8 @@ static void push_txn(struct policy_run *run, lua_State *L, struct view_txn *txn)
 }
 
 /* One userdata for all policies that are asked; policies that keep it find it gone later. */
-static void push_once(lua_State *L, struct view_ud **slot, int *ref, const struct view_class *class, void *view)
+static void push_once(lua_State *L, struct view_ud **slot, int *ref, const struct view_class *class,
+		      void *view)
 {
 	if (!view) {
 		lua_pushnil(L);

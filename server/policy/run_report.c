@@ -43,7 +43,8 @@ static void report_error(struct policy_run *run, const char *text, const char *a
 	log_end(&r);
 }
 
-static void report_budget(struct policy_run *run, enum run_failure what, const char *at, const char *traceback)
+static void report_budget(struct policy_run *run, enum run_failure what, const char *at,
+			  const char *traceback)
 {
 	const struct policy_limits *limits = &run->vm->rt->env.budget;
 	struct log_rec r;
@@ -75,13 +76,14 @@ void run_function_place(const struct policy_run *run, char *out, size_t size)
 	lua_State *L = run->vm->box.L;
 	lua_Debug ar;
 
-	lua_rawgeti(L, LUA_REGISTRYINDEX, run->call ? run->use->hook[run->call->id] : run->use->observer[run->event->id]);
+	lua_rawgeti(L, LUA_REGISTRYINDEX,
+		    run->call ? run->use->hook[run->call->id] : run->use->observer[run->event->id]);
 	if (lua_getinfo(L, ">S", &ar))
 		(void)snprintf(out, size, "%s:%d", box_source_file(ar.source), ar.linedefined);
 }
 
 void run_report_failure(struct policy_run *run, enum run_failure what, const char *text, const char *at,
-                        const char *traceback)
+			const char *traceback)
 {
 	char place[256] = "?";
 
@@ -149,7 +151,7 @@ void run_report_observed(struct policy_run *run, const struct verdict *v)
 	if (run->would.n) {
 		if (text.n) {
 			struct span would = arena_printf(call->mem, "%.*s; would have: %.*s", SPAN_ARG(text),
-			                                 SPAN_ARG(buf_span(&run->would)));
+							 SPAN_ARG(buf_span(&run->would)));
 			text = would.p ? would : text;
 		} else {
 			text = buf_span(&run->would);

@@ -15,8 +15,11 @@ struct name {
 
 struct policy_limits policy_limits_default(void)
 {
-	return (struct policy_limits){ .memory_max_bytes = 64 * 1024 * 1024, .instructions_max = 2000000,
-		                       .compute_us_max = 50000, .wait_us_max = 5000000, .setup_instructions_max = 50000000 };
+	return (struct policy_limits){ .memory_max_bytes = 64 * 1024 * 1024,
+				       .instructions_max = 2000000,
+				       .compute_us_max = 50000,
+				       .wait_us_max = 5000000,
+				       .setup_instructions_max = 50000000 };
 }
 
 const char *runtime_intern(struct policy_runtime *rt, struct span text)
@@ -109,7 +112,8 @@ static void on_tidy(struct task *t)
 		rebuild(rt);
 	list_for_each_safe(it, &rt->vms) {
 		struct policy_vm *vm = list_entry(it, struct policy_vm, link);
-		if (!vm->retiring || vm->closing || !list_empty(&vm->runs) || (vm->transactions && !rt->closing))
+		if (!vm->retiring || vm->closing || !list_empty(&vm->runs) ||
+		    (vm->transactions && !rt->closing))
 			continue;
 		if (rt->vm != vm && !rt->closing)
 			move_subjects(vm, rt->vm);
@@ -133,7 +137,8 @@ static struct policy_runtime *runtime_new(const struct policy_env *env)
 	return rt;
 }
 
-int policy_runtime_new(const struct policy_env *env, struct policy_bundle *bundle, struct errtext *why, struct policy_runtime **rt_r)
+int policy_runtime_new(const struct policy_env *env, struct policy_bundle *bundle, struct errtext *why,
+		       struct policy_runtime **rt_r)
 {
 	struct policy_runtime *rt = runtime_new(env);
 	const int r = vm_new(rt, bundle, NULL, why, &rt->vm);
@@ -205,7 +210,8 @@ static struct policy_limits limits_of(const struct policy_bundle *b)
 	struct policy_limits l = policy_limits_default();
 
 	l.memory_max_bytes = (size_t)config_int(config_get(v, "memory"), (int64_t)l.memory_max_bytes);
-	l.setup_instructions_max = (uint64_t)config_int(config_get(v, "setup_instructions"), (int64_t)l.setup_instructions_max);
+	l.setup_instructions_max =
+		(uint64_t)config_int(config_get(v, "setup_instructions"), (int64_t)l.setup_instructions_max);
 	return l;
 }
 

@@ -1,7 +1,7 @@
 /* policy/spec_policy.c - a worker's surroundings for one policy: what of a spec becomes views, and what comes back.
  *
- * The loop turns inside ask(): until the verdict is there, or the time to wait is over, to which the clock jumps when nothing else can
- * happen. */
+ * The loop turns inside ask(): until the verdict is there, or the time to wait is over, to which the clock jumps
+ * when nothing else can happen. */
 #include "policy/spec_policy.h"
 
 #include <lauxlib.h>
@@ -130,8 +130,9 @@ static struct spec_policy *spec_new(void)
 
 	p->loop = loop_new();
 	loop_set_resident(p->loop, false);
-	const struct limit_memory_config limits = { .keys_max = 100000, .source = LIMIT_SOURCE_MEMORY, .now_us = limits_now,
-		                                    .clock_arg = p->loop };
+	const struct limit_memory_config limits = {
+		.keys_max = 100000, .source = LIMIT_SOURCE_MEMORY, .now_us = limits_now, .clock_arg = p->loop
+	};
 	p->lines = BUF_INIT(SPEC_LOG_MAX);
 	logger_init(&p->log, (struct log_sink){ on_log, p });
 	p->log.level_max = LOG_LEVEL_DEBUG;
@@ -202,8 +203,12 @@ static int pl_policy(lua_State *L)
 	struct policy_bundle *b = make_bundle(L, dir, &problems);
 	if (!b)
 		return push_problems(L, &problems);
-	struct policy_env env = { .loop = p->loop, .limits = p->limits, .log = &p->log, .metrics = &p->metrics,
-		                  .budget = policy_limits_default(), .worker = -1 };
+	struct policy_env env = { .loop = p->loop,
+				  .limits = p->limits,
+				  .log = &p->log,
+				  .metrics = &p->metrics,
+				  .budget = policy_limits_default(),
+				  .worker = -1 };
 	env.budget.compute_us_max = 1000000; /* the machine of a test may be slow */
 	lua_getfield(L, 1, "hosts");
 	env.dns = p->dns = make_dns(L, lua_gettop(L), p->loop, &why);
@@ -242,10 +247,14 @@ static int pl_ask(lua_State *L)
 	luaL_checktype(L, 3, LUA_TTABLE);
 	spec_subject_read(L, 3, &p->subject, message);
 	p->subject.conn.listener = SPAN("spec");
-	p->call = (struct hook_call){ .id = id, .policies = policy_hook_ops.list(p->rt, SPAN("spec")), .conn = &p->subject.conn,
-		                      .txn = txn ? &p->subject.txn : NULL,
-		                      .rcpt = id == HOOK_RCPT || id == HOOK_ROUTE ? &p->subject.rcpt : NULL,
-		                      .msg = message ? &p->subject.msg : NULL, .mem = p->mem, .done = on_done };
+	p->call = (struct hook_call){ .id = id,
+				      .policies = policy_hook_ops.list(p->rt, SPAN("spec")),
+				      .conn = &p->subject.conn,
+				      .txn = txn ? &p->subject.txn : NULL,
+				      .rcpt = id == HOOK_RCPT || id == HOOK_ROUTE ? &p->subject.rcpt : NULL,
+				      .msg = message ? &p->subject.msg : NULL,
+				      .mem = p->mem,
+				      .done = on_done };
 	p->answered = false;
 	policy_hook_ops.start(p->rt, &p->call);
 	turn(p, &p->answered);
@@ -259,7 +268,8 @@ static int pl_observe(lua_State *L)
 {
 	struct spec_policy *p = check(L);
 	const char *name = luaL_checkstring(L, 2);
-	struct hook_event ev = { .policies = policy_hook_ops.list(p->rt, SPAN("spec")), .conn = &p->subject.conn };
+	struct hook_event ev = { .policies = policy_hook_ops.list(p->rt, SPAN("spec")),
+				 .conn = &p->subject.conn };
 	struct verdict v;
 
 	luaL_checktype(L, 3, LUA_TTABLE);
@@ -309,8 +319,9 @@ static int pl_state(lua_State *L)
 void spec_policy_open(lua_State *L, const char *policy_dir)
 {
 	static const luaL_Reg methods[] = {
-		{ "ask", pl_ask },       { "observe", pl_observe }, { "advance", pl_advance }, { "log", pl_log },
-		{ "forget", pl_forget }, { "state", pl_state },     { NULL, NULL },
+		{ "ask", pl_ask }, { "observe", pl_observe }, { "advance", pl_advance },
+		{ "log", pl_log }, { "forget", pl_forget },   { "state", pl_state },
+		{ NULL, NULL },
 	};
 
 	lua_pushlightuserdata(L, (void *)(uintptr_t)&metatable_key);

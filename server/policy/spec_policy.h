@@ -3,7 +3,8 @@
 
 #include <lua.h>
 
-/* Pushes a table: policy { name =, text =, options =, mode =, hosts = { { name =, type =, value = | result = }, ... } } -> handle, or nil and a list of problems. A handle has
+/* Pushes a table with policy { name =, text =, options =, mode =, hosts = } -> handle, or nil and a list of problems.
+ * hosts is a list of { name =, type =, value = | result = }. A handle has
  *   ask(hook, subject)      the verdict as a table { kind =, code =, ... }
  *   observe(name, event)
  *   advance(seconds)

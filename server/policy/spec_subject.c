@@ -4,8 +4,8 @@
 #include <string.h>
 
 #include "base/check.h"
-#include "policy/vm.h"
 #include "policy/view_push.h"
+#include "policy/vm.h"
 
 /* ---- what policies can do to it ---------------------------------------------------------------------------------------- */
 
@@ -43,8 +43,11 @@ void spec_subject_init(struct spec_subject *s, struct arena *mem)
 {
 	*s = (struct spec_subject){ .mem = mem };
 	s->actions = (struct view_actions){ use_profile, set_device, set_sender, set_meta };
-	s->conn = (struct view_conn){ .actions = &s->actions, .id = id_from_u64(1), .helo = SPAN("client.example.edu"), .esmtp = true,
-		                      .reverse = VIEW_REVERSE_PENDING };
+	s->conn = (struct view_conn){ .actions = &s->actions,
+				      .id = id_from_u64(1),
+				      .helo = SPAN("client.example.edu"),
+				      .esmtp = true,
+				      .reverse = VIEW_REVERSE_PENDING };
 	(void)ip_parse(SPAN("192.0.2.1"), &s->conn.client.addr);
 	s->conn.client.port = 49152;
 	(void)ip_parse(SPAN("198.51.100.25"), &s->conn.server.addr);
@@ -101,8 +104,10 @@ static void read_reverse(lua_State *L, int i, struct spec_subject *s)
 	static const struct {
 		const char *name;
 		enum view_reverse reverse;
-	} known[] = { { "pending", VIEW_REVERSE_PENDING }, { "no_ptr", VIEW_REVERSE_NO_PTR },
-		      { "mismatch", VIEW_REVERSE_MISMATCH }, { "temperror", VIEW_REVERSE_TEMPERROR },
+	} known[] = { { "pending", VIEW_REVERSE_PENDING },
+		      { "no_ptr", VIEW_REVERSE_NO_PTR },
+		      { "mismatch", VIEW_REVERSE_MISMATCH },
+		      { "temperror", VIEW_REVERSE_TEMPERROR },
 		      { "off", VIEW_REVERSE_OFF } };
 	struct span text;
 
@@ -145,15 +150,28 @@ static void read_conn(lua_State *L, int i, struct spec_subject *s)
 	read_reverse(L, i, s);
 }
 
-static void read_path(lua_State *L, int i, struct spec_subject *s, const char *name, struct span *address, struct smtp_path *path)
+/* An address; or in brackets the path as a client would give it: "<@route:a@b>", "<postmaster>". */
+static int parse_path(struct arena *mem, struct span text, struct smtp_path *path_r, const char **why_r)
 {
+	if (!span_starts(text, SPAN("<")))
+		return smtp_path_parse_mailbox(mem, text, SMTP_ALLOW_UTF8, path_r, why_r);
+	return smtp_path_parse(mem, text, SMTP_ALLOW_UTF8 | SMTP_ALLOW_POSTMASTER, path_r, why_r);
+}
+
+static void read_path(lua_State *L, int i, struct spec_subject *s, const char *name, struct span *address,
+		      struct smtp_path *path)
+{
+	struct buf text = BUF_INIT(1024);
 	const char *why = "";
 
 	if (!text_field(L, i, s->mem, name, address))
 		return;
 	*path = (struct smtp_path){ .is = SMTP_PATH_IS_NULL };
-	if (address->n && smtp_path_parse_mailbox(s->mem, *address, SMTP_ALLOW_UTF8, path, &why) < 0)
+	if (address->n && parse_path(s->mem, *address, path, &why) < 0)
 		luaL_error(L, "'%s': %s is no address: %s", name, address->p, why);
+	if (span_starts(*address, SPAN("<")) && smtp_path_format_mailbox(path, &text) == 0)
+		*address = arena_dup(s->mem, buf_span(&text));
+	buf_free(&text);
 }
 
 static void read_txn(lua_State *L, int i, struct spec_subject *s)
@@ -187,8 +205,13 @@ static void read_message(lua_State *L, int i, struct spec_subject *s)
 			return;
 		text = SPAN("Subject: spec\r\n\r\n");
 	}
-	*m = (struct view_msg){ .txn = &s->txn, .queue_id = SPAN("222222222223"), .head_mem = s->mem, .size_bytes = text.n, .meta = meta,
-		                .rcpt = &s->rcpt, .nrcpt = s->rcpt.address.n ? 1 : 0 };
+	*m = (struct view_msg){ .txn = &s->txn,
+				.queue_id = SPAN("222222222223"),
+				.head_mem = s->mem,
+				.size_bytes = text.n,
+				.meta = meta,
+				.rcpt = &s->rcpt,
+				.nrcpt = s->rcpt.address.n ? 1 : 0 };
 	const int used = mail_head_parse(s->mem, text, 256 * 1024, &m->head);
 	if (used < 0)
 		luaL_error(L, "the message cannot be read: %s", err_text(used));
@@ -207,7 +230,8 @@ void spec_subject_read(lua_State *L, int i, struct spec_subject *s, bool message
 		read_message(L, i, s);
 }
 
-int spec_subject_event(lua_State *L, const char *name, struct spec_subject *s, struct hook_event *ev, struct verdict *v)
+int spec_subject_event(lua_State *L, const char *name, struct spec_subject *s, struct hook_event *ev,
+		       struct verdict *v)
 {
 	int id = 0;
 	double code = 0;
@@ -241,7 +265,9 @@ int spec_subject_host(lua_State *L, struct dns_hosts *hosts, struct errtext *why
 	static const struct {
 		const char *name;
 		enum dns_result result;
-	} results[] = { { "tempfail", DNS_TEMPFAIL }, { "nxdomain", DNS_NXDOMAIN }, { "nodata", DNS_NODATA } };
+	} results[] = { { "tempfail", DNS_TEMPFAIL },
+			{ "nxdomain", DNS_NXDOMAIN },
+			{ "nodata", DNS_NODATA } };
 	struct span name, value;
 	enum dns_type type;
 
@@ -251,7 +277,9 @@ int spec_subject_host(lua_State *L, struct dns_hosts *hosts, struct errtext *why
 	lua_getfield(L, -4, "result");
 	name = box_span(L, -4);
 	value = box_span(L, -2);
-	int r = dns_type_parse(box_span(L, -3), &type) ? 0 : errtext_set(why, ERR_INVAL, "there are no such records");
+	int r = dns_type_parse(box_span(L, -3), &type)
+			? 0
+			: errtext_set(why, ERR_INVAL, "there are no such records");
 	if (r == 0 && value.p)
 		r = dns_hosts_add(hosts, name, type, value, why);
 	for (size_t i = 0; r == 0 && lua_isstring(L, -1) && i < ARRAY_LEN(results); i++)

@@ -17,11 +17,12 @@ struct spec_subject {
 };
 
 void spec_subject_init(struct spec_subject *s, struct arena *mem);
-/* The fields of the table at @i replace what was there: remote_ip helo esmtp reverse auth_user auth_mech tls_version device profile ...,
- * from size smtputf8, to orcpt, text (a whole message) or header and body. Raises for what is none. */
+/* The fields of the table at @i replace what was there: remote_ip helo esmtp reverse auth_user auth_mech tls_version
+ * device profile ..., from size smtputf8, to orcpt, text (a whole message) or header and body. Raises for what is none. */
 void spec_subject_read(lua_State *L, int i, struct spec_subject *s, bool message);
 /* The event that @name and the table at 3 tell of. -ERR_NOTFOUND. */
-int spec_subject_event(lua_State *L, const char *name, struct spec_subject *s, struct hook_event *ev_r, struct verdict *v);
+int spec_subject_event(lua_State *L, const char *name, struct spec_subject *s, struct hook_event *ev_r,
+		       struct verdict *v);
 /* { name =, type =, value = } or { name =, type =, result = } on top of the stack. */
 int spec_subject_host(lua_State *L, struct dns_hosts *hosts, struct errtext *why);
 

@@ -49,7 +49,8 @@ static void move(struct policy_subject *s, struct policy_vm *to)
 	s->vars_ref = vars;
 }
 
-struct policy_subject *subject_get(struct policy_vm *vm, const struct view_class *class, void *view, void **slot)
+struct policy_subject *subject_get(struct policy_vm *vm, const struct view_class *class, void *view,
+				   void **slot)
 {
 	struct policy_subject *s = *slot;
 

@@ -46,8 +46,9 @@ unsigned verdict_default_code(enum verdict_kind kind, enum hook_id id)
 	case VERDICT_REJECT:
 		/* RFC 5321 section 4.3.2: 554 for a connection and for a message, 550 for a mailbox or a name; RFC 4954: 535. */
 		return id == HOOK_AUTH ? 535
-		       : id == HOOK_CONNECT || id == HOOK_STARTTLS || id == HOOK_DATA || id == HOOK_MESSAGE ? 554
-													    : 550;
+		       : id == HOOK_CONNECT || id == HOOK_STARTTLS || id == HOOK_DATA || id == HOOK_MESSAGE
+			       ? 554
+			       : 550;
 	case VERDICT_DEFER:
 		return 451;
 	case VERDICT_DISCONNECT:
@@ -152,17 +153,21 @@ static unsigned check_code(lua_State *L, enum verdict_kind kind, struct span enh
 			fits = n == 421 || n == 554;
 		if (!fits || n != (int)n)
 			luaL_error(L, "relay.%s: its code must be %s", name,
-			           kind == VERDICT_REJECT  ? "500 to 599"
-			           : kind == VERDICT_DEFER ? "400 to 499"
-			           : kind == VERDICT_DISCONNECT ? "421 or 554"
-			                                        : "left out");
+				   kind == VERDICT_REJECT       ? "500 to 599"
+				   : kind == VERDICT_DEFER      ? "400 to 499"
+				   : kind == VERDICT_DISCONNECT ? "421 or 554"
+								: "left out");
 		code = (unsigned)n;
 	}
 	if (enhanced.n) {
-		const char class = kind == VERDICT_REJECT || code == 554 ? '5' : kind == VERDICT_DEFER || kind == VERDICT_DISCONNECT ? '4' : 0;
+		const char class = kind == VERDICT_REJECT || code == 554                 ? '5'
+				   : kind == VERDICT_DEFER || kind == VERDICT_DISCONNECT ? '4'
+											 : 0;
 		if (!is_enhanced(enhanced) || enhanced.p[0] != class)
-			luaL_error(L, "relay.%s: 'enhanced' must be a status like '%c.7.1', of the class of the code", name,
-			           class ? class : '2');
+			luaL_error(
+				L,
+				"relay.%s: 'enhanced' must be a status like '%c.7.1', of the class of the code",
+				name, class ? class : '2');
 	}
 	return code;
 }
@@ -195,7 +200,8 @@ static int pl_make(lua_State *L)
 		lua_newtable(L);
 	}
 	if (lua_type(L, 2) != LUA_TTABLE)
-		return luaL_error(L, "relay.%s wants a table: relay.%s { rule = \"...\", text = \"...\" }", kind, kind);
+		return luaL_error(L, "relay.%s wants a table: relay.%s { rule = \"...\", text = \"...\" }",
+				  kind, kind);
 	lua_settop(L, 2);
 	check_keys(L, kind, accept ? acceptance : refusal);
 
@@ -204,7 +210,10 @@ static int pl_make(lua_State *L)
 	const struct span enhanced = string_field(L, kind, "enhanced");
 	const struct span route = string_field(L, kind, "route");
 	if (rule.p ? !is_rule(rule) : !accept)
-		return luaL_error(L, "relay.%s needs a rule: a name of letters, digits and - _ . / : that says which rule decided", kind);
+		return luaL_error(
+			L,
+			"relay.%s needs a rule: a name of letters, digits and - _ . / : that says which rule decided",
+			kind);
 	if (route.n > VERDICT_ROUTE_MAX)
 		return luaL_error(L, "relay.%s: 'route' is too long", kind);
 	const unsigned code = check_code(L, proto->kind, enhanced);
@@ -272,10 +281,13 @@ static int pl_tostring(lua_State *L)
 
 void verdict_open(lua_State *L)
 {
-	static const enum verdict_kind kinds[] = { VERDICT_ACCEPT, VERDICT_REJECT, VERDICT_DEFER, VERDICT_DISCONNECT, VERDICT_HOLD,
-		                                   VERDICT_DISCARD };
-	static const luaL_Reg meta[] = { { "__call", pl_make }, { "__index", pl_index }, { "__newindex", pl_newindex },
-		                         { "__tostring", pl_tostring }, { NULL, NULL } };
+	static const enum verdict_kind kinds[] = { VERDICT_ACCEPT,     VERDICT_REJECT, VERDICT_DEFER,
+						   VERDICT_DISCONNECT, VERDICT_HOLD,   VERDICT_DISCARD };
+	static const luaL_Reg meta[] = { { "__call", pl_make },
+					 { "__index", pl_index },
+					 { "__newindex", pl_newindex },
+					 { "__tostring", pl_tostring },
+					 { NULL, NULL } };
 
 	lua_pushlightuserdata(L, (void *)(uintptr_t)&metatable_key);
 	lua_newtable(L);
@@ -308,8 +320,8 @@ static bool is_allowed(enum hook_id id, enum verdict_kind kind)
 	return false;
 }
 
-int verdict_take(lua_State *L, int i, enum hook_id id, const char *policy, struct arena *mem, struct verdict *v_r,
-                 struct errtext *why)
+int verdict_take(lua_State *L, int i, enum hook_id id, const char *policy, struct arena *mem,
+		 struct verdict *v_r, struct errtext *why)
 {
 	const struct verdict_ud *v = ud_test(L, i, UD_VERDICT);
 
@@ -318,18 +330,24 @@ int verdict_take(lua_State *L, int i, enum hook_id id, const char *policy, struc
 		return 0;
 	}
 	if (!v)
-		return errtext_set(why, ERR_INVAL, "returned a %s: a hook returns a verdict (relay.accept, relay.reject { ... }) or nothing",
-		                   luaL_typename(L, i));
+		return errtext_set(
+			why, ERR_INVAL,
+			"returned a %s: a hook returns a verdict (relay.accept, relay.reject { ... }) or nothing",
+			luaL_typename(L, i));
 	if (!v->rule_n && v->kind != VERDICT_ACCEPT)
-		return errtext_set(why, ERR_INVAL, "returned relay.%s without a rule", verdict_kind_name(v->kind));
+		return errtext_set(why, ERR_INVAL, "returned relay.%s without a rule",
+				   verdict_kind_name(v->kind));
 	if (!is_allowed(id, v->kind))
-		return errtext_set(why, ERR_INVAL, "relay.%s is no verdict for this hook", verdict_kind_name(v->kind));
+		return errtext_set(why, ERR_INVAL, "relay.%s is no verdict for this hook",
+				   verdict_kind_name(v->kind));
 	struct verdict r = { .kind = v->kind,
-		             .now = v->now,
-		             .code = v->code ? v->code : (uint16_t)verdict_default_code(v->kind, id),
-		             .policy = span_of(policy) };
+			     .now = v->now,
+			     .code = v->code ? v->code : (uint16_t)verdict_default_code(v->kind, id),
+			     .policy = span_of(policy) };
 	r.enhanced = v->enhanced_n ? arena_dup(mem, enhanced_of(v))
-	             : v->code == 554 && v->kind == VERDICT_DISCONNECT ? SPAN("5.7.1") : verdict_default_enhanced(v->kind, id);
+		     : v->code == 554 && v->kind == VERDICT_DISCONNECT
+			     ? SPAN("5.7.1")
+			     : verdict_default_enhanced(v->kind, id);
 	r.rule = arena_dup(mem, rule_of(v));
 	r.text = verdict_clean_text(mem, text_of(v));
 	r.route = arena_dup(mem, route_of(v));

@@ -81,14 +81,17 @@ static int get_vars(lua_State *L, struct view_ud *u)
 struct reverse_wait {
 	struct policy_wait wait;
 	struct reverse reverse;
-	const struct view_conn *conn; /* of conn.reverse: while the coroutine is there, so is the connection */
+	const struct view_conn
+		*conn; /* of conn.reverse: while the coroutine is there, so is the connection */
 };
 
 static void push_known_reverse(lua_State *L, const struct view_conn *c)
 {
-	static const char *const status[] = { [VIEW_REVERSE_PENDING] = "temperror",   [VIEW_REVERSE_PASS] = "pass",
-		                              [VIEW_REVERSE_NO_PTR] = "no_ptr",       [VIEW_REVERSE_MISMATCH] = "mismatch",
-		                              [VIEW_REVERSE_TEMPERROR] = "temperror", [VIEW_REVERSE_OFF] = "off" };
+	static const char *const status[] = {
+		[VIEW_REVERSE_PENDING] = "temperror",   [VIEW_REVERSE_PASS] = "pass",
+		[VIEW_REVERSE_NO_PTR] = "no_ptr",       [VIEW_REVERSE_MISMATCH] = "mismatch",
+		[VIEW_REVERSE_TEMPERROR] = "temperror", [VIEW_REVERSE_OFF] = "off"
+	};
 
 	lua_createtable(L, 0, 4);
 	push_field(L, "status", span_of(status[c->reverse]));
@@ -128,7 +131,8 @@ static void on_reverse(struct op *op)
 	wait_done(&container_of(op, struct reverse_wait, reverse.op)->wait);
 }
 
-static int wait_for(lua_State *L, const char *function, const struct ip_addr *addr, const struct view_conn *conn)
+static int wait_for(lua_State *L, const char *function, const struct ip_addr *addr,
+		    const struct view_conn *conn)
 {
 	struct policy_vm *vm = wait_check(L, function);
 

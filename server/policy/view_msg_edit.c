@@ -1,9 +1,8 @@
 /* policy/view_msg_edit.c - msg, as policies see it: its header, and what may be changed. */
 #include <lauxlib.h>
 
-#include "mail/mail_address.h"
-#include "mail/mail_fold.h"
 #include "mail/mail_fault.h"
+#include "mail/mail_fold.h"
 #include "mail/mail_rewrite.h"
 #include "policy/lib.h"
 #include "policy/view_msg.h"
@@ -132,7 +131,8 @@ static int pl_remove(lua_State *L)
 	struct mail_head *h = head_of(L, &m);
 	const struct span name = check_span(L, 2);
 
-	lua_pushnumber(L, (double)(lib_would(L, "remove %s", name.p) ? mail_head_count(h, name) : mail_head_remove_all(h, name)));
+	lua_pushnumber(L, (double)(lib_would(L, "remove %s", name.p) ? mail_head_count(h, name)
+								     : mail_head_remove_all(h, name)));
 	return 1;
 }
 
@@ -165,6 +165,20 @@ static struct span string_in(lua_State *L, int table, const char *key)
 	return box_span(L, -1); /* it stays on the stack */
 }
 
+/* The parts of an address, with its local part unquoted: it is quoted anew where it is written. @lax: enum smtp_lax. */
+static bool parse_address(const struct view_msg *m, struct span text, unsigned lax, struct span *local_r,
+			  struct span *domain_r)
+{
+	struct smtp_path path;
+	const char *why;
+
+	if (smtp_path_parse_mailbox(m->head_mem, text, SMTP_ALLOW_UTF8 | lax, &path, &why) < 0)
+		return false;
+	*local_r = path.local;
+	*domain_r = path.domain;
+	return true;
+}
+
 /* msg:rewrite_senders { template =, domain =, default_domain =, keep_original = } */
 static int pl_rewrite_senders(lua_State *L)
 {
@@ -174,8 +188,8 @@ static int pl_rewrite_senders(lua_State *L)
 
 	luaL_checktype(L, 2, LUA_TTABLE);
 	struct mail_rewrite_rule rule = { .template = string_in(L, 2, "template"),
-		                          .domain = string_in(L, 2, "domain"),
-		                          .default_domain = string_in(L, 2, "default_domain") };
+					  .domain = string_in(L, 2, "domain"),
+					  .default_domain = string_in(L, 2, "default_domain") };
 	lua_getfield(L, 2, "keep_original");
 	rule.keep_original = lua_toboolean(L, -1);
 	if (mail_rewrite_check(rule.template, &why) < 0)
@@ -197,14 +211,13 @@ static int pl_rewrite_author(lua_State *L)
 	struct view_msg *m;
 	struct mail_head *h = head_of(L, &m);
 	const struct span address = check_span(L, 2);
-	const ptrdiff_t at = span_rfind_char(address, '@');
+	struct span local, domain;
 
-	if (at <= 0 || !mail_address_valid(span_first(address, (size_t)at), span_skip(address, (size_t)at + 1)))
+	if (!parse_address(m, address, 0, &local, &domain))
 		return luaL_error(L, "msg:rewrite_author: '%s' is no address", address.p);
 	if (lib_would(L, "rewrite author to %s", address.p))
 		return 0;
-	check_edit(L, mail_rewrite_author(h, span_first(address, (size_t)at), span_skip(address, (size_t)at + 1), lua_toboolean(L, 3)),
-	           "msg:rewrite_author");
+	check_edit(L, mail_rewrite_author(h, local, domain, lua_toboolean(L, 3)), "msg:rewrite_author");
 	return 0;
 }
 
@@ -296,17 +309,16 @@ static int pl_mend(lua_State *L)
 	lua_settop(L, 2);
 	lua_getfield(L, 2, "wanted");
 	struct mail_fault_repair repair = { .wanted = wanted_faults(L, 3),
-		                            .unix_s = loop_wall_us(vm->rt->env.loop) / 1000000,
-		                            .unique = m->queue_id };
+					    .unix_s = loop_wall_us(vm->rt->env.loop) / 1000000,
+					    .unique = m->queue_id };
 	const struct span from = string_in(L, 2, "from");
-	const ptrdiff_t at = span_rfind_char(from, '@');
-	if (at > 0) {
-		repair.from_local = span_first(from, (size_t)at);
-		repair.from_domain = span_skip(from, (size_t)at + 1);
-	}
+	/* The sender of a device that is allowed much may be no address for From: then that is not mended. */
+	if (from.n && parse_address(m, from, SMTP_LAX_ALL, &repair.from_local, &repair.from_domain) && !repair.from_domain.n)
+		repair.from_local = SPAN("");
 	repair.host = string_in(L, 2, "host");
 	if (!repair.host.n)
-		repair.host = config_text(config_get(policy_bundle_config(vm->bundle), "hostname"), SPAN("localhost"));
+		repair.host = config_text(config_get(policy_bundle_config(vm->bundle), "hostname"),
+					  SPAN("localhost"));
 	if (!repair.unique.n)
 		repair.unique = m->txn && m->txn->conn ? span_of(m->txn->conn->id.s) : SPAN("unknown");
 	const struct mail_faults faults = check_faults(L, h);

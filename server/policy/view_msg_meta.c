@@ -1,7 +1,8 @@
 /* policy/view_msg_meta.c - msg.meta: a table that is kept with the message in the spool.
  *
- * The text comes from the view and becomes a table when the first policy asks for it. After each policy the table is written as JSON
- * again, and if that differs from what it was it goes back to the session. What a policy that only observes changes is dropped. */
+ * The text comes from the view and becomes a table when the first policy asks for it. After each policy the table is
+ * written as JSON again, and if that differs from what it was it goes back to the session. What a policy that only
+ * observes changes is dropped. */
 #include <lauxlib.h>
 
 #include "policy/lib.h"
@@ -54,7 +55,8 @@ const char *msg_meta_commit(struct policy_run *run)
 		why = json_of_lua(L, -1, &text);
 	lua_pop(L, 1);
 	const struct view_actions *actions = m->txn && m->txn->conn ? m->txn->conn->actions : NULL;
-	if (!why && !span_eq(buf_span(&text), m->meta) && (!actions || !actions->set_meta || actions->set_meta(m, buf_span(&text)) < 0))
+	if (!why && !span_eq(buf_span(&text), m->meta) &&
+	    (!actions || !actions->set_meta || actions->set_meta(m, buf_span(&text)) < 0))
 		why = "the message cannot keep it";
 	buf_free(&text);
 	if (why)

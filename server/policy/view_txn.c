@@ -168,7 +168,8 @@ static int get_routed_local(lua_State *L, struct view_ud *u)
 
 static int get_orcpt(lua_State *L, struct view_ud *u)
 {
-	return push_span_or_nil(L, rcpt_of(u)->params.has & SMTP_RCPT_ORCPT ? rcpt_of(u)->params.orcpt : SPAN(""));
+	return push_span_or_nil(L, rcpt_of(u)->params.has & SMTP_RCPT_ORCPT ? rcpt_of(u)->params.orcpt
+									    : SPAN(""));
 }
 
 /* { success =, failure =, delay = }, or nil if the client did not say */

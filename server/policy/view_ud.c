@@ -28,7 +28,10 @@ static void check_alive(lua_State *L, const struct view_ud *u, const char *class
 {
 	if (!u->p)
 		luaL_error(L, "the %s of this %s is gone: keep values, not views, between hooks",
-		           class[0] == 'c' ? "session" : class[0] == 't' ? "transaction" : "hook", class);
+			   class[0] == 'c'   ? "session"
+			   : class[0] == 't' ? "transaction"
+					     : "hook",
+			   class);
 }
 
 struct view_ud *view_ud_check(lua_State *L, const struct view_class *class)
@@ -57,7 +60,8 @@ static int pl_index(lua_State *L)
 		return 1;
 	const struct view_field *f = lua_touserdata(L, -1);
 	if (!f)
-		return luaL_error(L, "%s has no '%s'", class->name, lua_tostring(L, 2) ? lua_tostring(L, 2) : "such thing");
+		return luaL_error(L, "%s has no '%s'", class->name,
+				  lua_tostring(L, 2) ? lua_tostring(L, 2) : "such thing");
 	if (!u)
 		return luaL_error(L, "this is no %s", class->name);
 	check_alive(L, u, class->name);
@@ -70,7 +74,8 @@ static int pl_newindex(lua_State *L)
 	const struct view_class *class = lua_touserdata(L, lua_upvalueindex(1));
 
 	return luaL_error(L, "%s.%s is read-only: use %s.vars for what you want to keep", class->name,
-	                  lua_tostring(L, 2) ? lua_tostring(L, 2) : "?", class->name[0] == 'c' ? "conn" : "txn");
+			  lua_tostring(L, 2) ? lua_tostring(L, 2) : "?",
+			  class->name[0] == 'c' ? "conn" : "txn");
 }
 
 static int pl_tostring(lua_State *L)
@@ -83,7 +88,7 @@ static int pl_tostring(lua_State *L)
 
 static void set_closure(lua_State *L, const char *key, lua_CFunction f, const struct view_class *class)
 {
-	lua_pushlightuserdata(L, (void *)(uintptr_t)class);
+	lua_pushlightuserdata(L, (void *)(uintptr_t) class);
 	lua_pushcclosure(L, f, 1);
 	lua_setfield(L, -2, key);
 }
@@ -91,7 +96,7 @@ static void set_closure(lua_State *L, const char *key, lua_CFunction f, const st
 /* The metatable is kept in the registry under the address of the class. */
 static void open_class(lua_State *L, const struct view_class *class)
 {
-	lua_pushlightuserdata(L, (void *)(uintptr_t)class);
+	lua_pushlightuserdata(L, (void *)(uintptr_t) class);
 	lua_newtable(L);
 	lua_newtable(L);
 	for (const struct view_field *f = class->fields; f->name; f++) {
@@ -103,7 +108,7 @@ static void open_class(lua_State *L, const struct view_class *class)
 		lua_pushcclosure(L, m->call, 1);
 		lua_setfield(L, -2, m->name);
 	}
-	lua_pushlightuserdata(L, (void *)(uintptr_t)class);
+	lua_pushlightuserdata(L, (void *)(uintptr_t) class);
 	lua_pushcclosure(L, pl_index, 2);
 	lua_setfield(L, -2, "__index");
 	set_closure(L, "__newindex", pl_newindex, class);
@@ -126,7 +131,7 @@ struct view_ud *view_ud_push(lua_State *L, const struct view_class *class, void 
 	struct view_ud *u = lua_newuserdata(L, sizeof *u);
 
 	*u = (struct view_ud){ { class->type }, p, NULL };
-	lua_pushlightuserdata(L, (void *)(uintptr_t)class);
+	lua_pushlightuserdata(L, (void *)(uintptr_t) class);
 	lua_rawget(L, LUA_REGISTRYINDEX);
 	lua_setmetatable(L, -2);
 	return u;

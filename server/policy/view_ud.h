@@ -1,7 +1,8 @@
 /* policy/view_ud.h - the userdata that policies hold, and how their fields are found; private to policy/.
  *
- * All full userdata in a policy state are made here or in lib_*.c and begin with a struct ud_head, so that a function that gets one
- * knows what it is without a look-up. A view's `p` becomes NULL when what it shows has ended: "session is gone".
+ * All full userdata in a policy state are made here or in lib_*.c and begin with a struct ud_head, so that a
+ * function that gets one knows what it is without a look-up. A view's `p` becomes NULL when what it shows has ended:
+ * "session is gone".
  */
 #pragma once
 
@@ -27,9 +28,9 @@ struct view_ud {
 };
 
 /* In a bit set of hooks. Observers see what they are given: the bit of HOOK_MAX_ is for all of them. */
-#define IN_HOOK(name)  (1u << HOOK_##name)
-#define IN_OBSERVERS   (1u << HOOK_MAX_)
-#define ANYWHERE       ((1u << (HOOK_MAX_ + 1)) - 1)
+#define IN_HOOK(name) (1u << HOOK_##name)
+#define IN_OBSERVERS  (1u << HOOK_MAX_)
+#define ANYWHERE      ((1u << (HOOK_MAX_ + 1)) - 1)
 
 struct view_field {
 	const char *name;
@@ -69,16 +70,17 @@ void view_ud_check_hook(lua_State *L, uint32_t hooks, const char *class, const c
 
 /* What is kept for a connection or transaction between its questions; view_conn.policy and view_txn.policy point here. */
 struct policy_subject {
-	struct list link;       /* in vm->subjects */
-	struct policy_vm *vm;   /* NULL: its state has gone and took all with it */
+	struct list link;     /* in vm->subjects */
+	struct policy_vm *vm; /* NULL: its state has gone and took all with it */
 	const struct view_class *class;
-	void *view;             /* struct view_conn or view_txn */
+	void *view; /* struct view_conn or view_txn */
 	struct view_ud *ud;
-	int ud_ref, vars_ref;   /* references in vm, or LUA_NOREF */
+	int ud_ref, vars_ref; /* references in vm, or LUA_NOREF */
 };
 
 /* The subject of @view in @vm; made, or moved there with what is plain in vars. *slot is view->policy. Does not raise. */
-struct policy_subject *subject_get(struct policy_vm *vm, const struct view_class *class, void *view, void **slot);
+struct policy_subject *subject_get(struct policy_vm *vm, const struct view_class *class, void *view,
+				   void **slot);
 /* The connection or transaction has ended. */
 void subject_end(void **slot);
 /* Its state goes: nothing is left but the subject itself. */
@@ -91,6 +93,6 @@ void subject_push_vars(lua_State *L, struct policy_subject *s);
 
 enum { COPY_DEPTH_MAX = 8, COPY_VALUES_MAX = 4096 };
 
-/* Pushes a copy of the value at @i of @from on @to: numbers, strings, booleans, and tables of those; what is not plain is left out
- * (nil). Neither state's memory limit is enforced. */
+/* Pushes a copy of the value at @i of @from on @to: numbers, strings, booleans, and tables of those; what is not
+ * plain is left out (nil). Neither state's memory limit is enforced. */
 void copy_plain(lua_State *from, int i, lua_State *to);

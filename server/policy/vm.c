@@ -12,7 +12,8 @@
 
 enum { VM_MEM_MAX = 64 * 1024 * 1024 };
 
-/* ---- what only the loader of policies needs (lua/lib/relay/policy.lua) ---------------------------------------------------- */
+/* ---- what only the loader of policies needs (lua/lib/relay/policy.lua)
+ * ---------------------------------------------------- */
 
 static int pl_is_loading(lua_State *L)
 {
@@ -31,7 +32,8 @@ static int pl_compile(lua_State *L)
 
 	(void)luaL_checkstring(L, 2);
 	luaL_checktype(L, 3, LUA_TTABLE);
-	const int r = kind[0] == 'p' ? bundle_policy(bundle, box_span(L, 2), &t, &why) : bundle_library(bundle, box_span(L, 2), &t, &why);
+	const int r = kind[0] == 'p' ? bundle_policy(bundle, box_span(L, 2), &t, &why)
+				     : bundle_library(bundle, box_span(L, 2), &t, &why);
 	if (r < 0) {
 		lua_pushstring(L, why.s);
 		return lua_error(L);
@@ -47,7 +49,9 @@ static int pl_compile(lua_State *L)
 
 static int pl_open_core(lua_State *L)
 {
-	static const luaL_Reg functions[] = { { "all", pl_all }, { "is_loading", pl_is_loading }, { "compile", pl_compile }, { NULL, NULL } };
+	static const luaL_Reg functions[] = {
+		{ "all", pl_all }, { "is_loading", pl_is_loading }, { "compile", pl_compile }, { NULL, NULL }
+	};
 
 	view_ud_open(L);
 	lua_newtable(L);
@@ -97,8 +101,8 @@ static void on_closed(struct scope *s)
 	task_schedule(rt->env.loop, &rt->tidy);
 }
 
-int vm_new(struct policy_runtime *rt, struct policy_bundle *bundle, struct config_problems *problems, struct errtext *why,
-           struct policy_vm **vm_r)
+int vm_new(struct policy_runtime *rt, struct policy_bundle *bundle, struct config_problems *problems,
+	   struct errtext *why, struct policy_vm **vm_r)
 {
 	struct policy_vm *vm = mem_alloc(sizeof *vm);
 	struct arena *scratch = arena_new(1024 * 1024);
@@ -125,8 +129,8 @@ int vm_new(struct policy_runtime *rt, struct policy_bundle *bundle, struct confi
 		coro_pool_init(&vm->coros, vm->box.L);
 		r = vm_instantiate(vm, problems);
 		if (r < 0 && problems->n)
-			(void)errtext_set(why, ERR_INVAL, "%.*s:%u: %.*s", SPAN_ARG(problems->v[0].file), problems->v[0].line,
-			                  SPAN_ARG(problems->v[0].text));
+			(void)errtext_set(why, ERR_INVAL, "%.*s:%u: %.*s", SPAN_ARG(problems->v[0].file),
+					  problems->v[0].line, SPAN_ARG(problems->v[0].text));
 	}
 	arena_free(&scratch);
 	if (r < 0) {

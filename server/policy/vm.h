@@ -19,15 +19,15 @@
 #include "policy/policy.h"
 
 struct policy_use {
-	const char *name;            /* as the policy calls itself; lives as long as the runtime */
+	const char *name;                  /* as the policy calls itself; lives as long as the runtime */
 	const struct config_value *record; /* in the bundle */
-	int hook[HOOK_MAX_];         /* references to functions, or LUA_NOREF */
+	int hook[HOOK_MAX_];               /* references to functions, or LUA_NOREF */
 	int observer[OBSERVER_MAX_];
 	enum hook_mode mode;
-	double share;                /* canary: percent of the clients; 0: not by share */
-	struct ip_set *networks;     /* canary; NULL: not by network */
-	int64_t until_us;            /* canary: 0: no end */
-	uint32_t warned;             /* hooks in which a verdict was made and not returned: said once */
+	double share;            /* canary: percent of the clients; 0: not by share */
+	struct ip_set *networks; /* canary; NULL: not by network */
+	int64_t until_us;        /* canary: 0: no end */
+	uint32_t warned;         /* hooks in which a verdict was made and not returned: said once */
 };
 
 struct policy_uses { /* of one listener */
@@ -40,7 +40,7 @@ struct policy_uses { /* of one listener */
 struct policy_list {
 	struct list link; /* in rt->lists */
 	char *listener;
-	size_t index;     /* in vm->lists */
+	size_t index; /* in vm->lists */
 };
 
 struct policy_vm {
@@ -56,13 +56,13 @@ struct policy_vm {
 	struct coro_pool coros;
 	struct list runs;
 	struct list subjects;
-	unsigned transactions;       /* of the subjects */
-	struct policy_run *running;  /* whose Lua is on the C stack */
-	int instantiate_ref;         /* the function of lua/lib/relay/policy.lua */
-	const char *loading;         /* the file that is being set up; NULL: none. Only then may policies require */
-	struct scope scope;          /* of all operations */
+	unsigned transactions;      /* of the subjects */
+	struct policy_run *running; /* whose Lua is on the C stack */
+	int instantiate_ref;        /* the function of lua/lib/relay/policy.lua */
+	const char *loading; /* the file that is being set up; NULL: none. Only then may policies require */
+	struct scope scope;  /* of all operations */
 	bool retiring, closing;
-	bool rebuild;                /* its memory is used up */
+	bool rebuild; /* its memory is used up */
 };
 
 struct policy_runtime {
@@ -71,11 +71,11 @@ struct policy_runtime {
 	struct list vms;      /* all that live */
 	struct list lists;
 	size_t nlists;
-	struct list names;    /* interned */
+	struct list names; /* interned */
 	unsigned runs;
 	uint64_t stale, rebuilt;
 	int64_t rebuilt_us;
-	struct task tidy;     /* closes states that are done, makes new ones */
+	struct task tidy; /* closes states that are done, makes new ones */
 	bool closing;
 	void (*closed)(void *arg);
 	void *closed_arg;
@@ -91,8 +91,8 @@ static inline struct policy_vm *vm_of(lua_State *L)
 /* ---- vm.c ---- */
 
 /* Makes a state and sets up all uses of the bundle in it. Problems go to @problems (may be NULL) and the first one to @why. */
-int vm_new(struct policy_runtime *rt, struct policy_bundle *bundle, struct config_problems *problems, struct errtext *why,
-           struct policy_vm **vm_r);
+int vm_new(struct policy_runtime *rt, struct policy_bundle *bundle, struct config_problems *problems,
+	   struct errtext *why, struct policy_vm **vm_r);
 /* Nothing runs in it. Operations that were cancelled may still have to end: it goes after them. */
 void vm_close(struct policy_vm *vm);
 /* What a listener's list is in this state. */

@@ -11,9 +11,13 @@ struct policy_vm *wait_check(lua_State *L, const char *function)
 	if (!run)
 		luaL_error(L, "%s waits: it can be called in a hook, not while a policy is loaded", function);
 	else if (!run->call)
-		luaL_error(L, "%s waits: not available in '%s', which only observes", function, run->hook_name);
+		luaL_error(L, "%s waits: not available in '%s', which only observes", function,
+			   run->hook_name);
 	else if (!lua_isyieldable(L))
-		luaL_error(L, "%s waits: it cannot be called from a function that C calls (a __tostring, a comparison)", function);
+		luaL_error(
+			L,
+			"%s waits: it cannot be called from a function that C calls (a __tostring, a comparison)",
+			function);
 	return vm;
 }
 

@@ -1,4 +1,5 @@
-/* JSON in: brackets come in pairs, keys come before values and only in objects, strings are UTF-8, and mistakes are inside of the text. */
+/* JSON in: brackets come in pairs, keys come before values and only in objects, strings are UTF-8, and mistakes are
+ * inside of the text. */
 #include <stdint.h>
 
 #include "base/check.h"
@@ -34,7 +35,8 @@ static int hear(void *arg, const struct json_token *t)
 		break;
 	case JSON_OBJECT_END:
 	case JSON_ARRAY_END:
-		require(h->depth && !h->key && h->open[h->depth - 1] == (t->event == JSON_OBJECT_END ? '{' : '['));
+		require(h->depth && !h->key &&
+			h->open[h->depth - 1] == (t->event == JSON_OBJECT_END ? '{' : '['));
 		h->depth--;
 		break;
 	case JSON_KEY:

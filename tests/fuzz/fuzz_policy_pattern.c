@@ -1,5 +1,5 @@
-/* Patterns: never more steps than given, never outside of the subject; and for short ones, the same answer as LuaJIT's own matcher.
- * Input: one octet n, n octets of pattern, the rest is the subject. */
+/* Patterns: never more steps than given, never outside of the subject; and for short ones, the same answer as
+ * LuaJIT's own matcher. Input: one octet n, n octets of pattern, the rest is the subject. */
 #include <lauxlib.h>
 #include <lualib.h>
 #include <stdint.h>
@@ -71,7 +71,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (r == 1)
 		check_inside(s, &m);
 	/* LuaJIT takes a NUL for the end of a pattern; what has no special character is plain text for both, before they match. */
-	if (!memchr(p.p, 0, p.n) && pattern_is_special(p) && r != -ERR_LIMIT && r != -ERR_TOOBIG && p.n <= NATIVE_PATTERN_MAX && s.n <= NATIVE_SUBJECT_MAX) {
+	if (!memchr(p.p, 0, p.n) && pattern_is_special(p) && r != -ERR_LIMIT && r != -ERR_TOOBIG &&
+	    p.n <= NATIVE_PATTERN_MAX && s.n <= NATIVE_SUBJECT_MAX) {
 		size_t at = 0, n = 0;
 		const int wanted = native_find(s, p, &at, &n);
 		require(wanted < 0 ? r < 0 : r == wanted);

@@ -70,7 +70,7 @@ end
 
 local function lines(text)
   local list = {}
-  for _, line in ipairs(core.text.split(text, "\n")) do
+  for line in text:gmatch("[^\n]+") do -- not split(): a file may have more lines than that makes parts
     local comment = core.text.find(line, "#")
     line = core.text.trim(comment and line:sub(1, comment - 1) or line)
     if line ~= "" then list[#list + 1] = line end

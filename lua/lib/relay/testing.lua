@@ -226,7 +226,7 @@ function Policy:mail(subject)
   return ask(self, "mail", subject)
 end
 
--- header = { "Name: value", ... } and body =, or text = the whole message. Without either it is the one of before, as it was edited.
+-- header = { "Name: value", ... } and body =, or text = the whole message. Without either it is that of before, as it was edited.
 function Policy:message(subject)
   subject = subject or {}
   local text = subject.text

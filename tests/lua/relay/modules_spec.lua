@@ -26,15 +26,18 @@ t.describe("relay.text", function()
     gives("& 2", [[return relay.text.find_any("a&b", "%%&")]])
     gives("", [[return relay.text.find_any("ab", "%%&")]])
     gives("3", [[return relay.text.find("a.b", "b")]])
-    gives("true false true", [[return relay.text.glob("mfp-12.example.edu", "mfp-*.edu"), relay.text.glob("x", "?? "), relay.text.glob("", "*")]])
+    gives("true false true", [[return relay.text.glob("mfp-12.example.edu", "mfp-*.edu"), relay.text.glob("x", "?? "),
+      relay.text.glob("", "*")]])
     gives("true false", [[return relay.text.iglob("MFP-1", "mfp-?"), relay.text.glob("MFP-1", "mfp-?")]])
-    gives("true true true", [[return relay.text.prefix("abc", "ab"), relay.text.suffix("abc", "bc"), relay.text.iequals("aBc", "AbC")]])
+    gives("true true true", [[return relay.text.prefix("abc", "ab"), relay.text.suffix("abc", "bc"),
+      relay.text.iequals("aBc", "AbC")]])
   end)
   t.it("takes texts apart", function()
     gives("3 b ", [[local l = relay.text.split("a,b,", ",") return #l, l[2], l[3] ]])
     gives("[x y]", [[return "[" .. relay.text.trim("  x y\t\r\n") .. "]"]])
     gives("abc", [[return relay.text.lower("ABC")]])
-    gives("true false true false", [[return relay.text.is_ascii("a"), relay.text.is_ascii("\195\164"), relay.text.is_utf8("\195\164"), relay.text.is_utf8("\195")]])
+    gives("true false true false", [[return relay.text.is_ascii("a"), relay.text.is_ascii("\195\164"),
+      relay.text.is_utf8("\195\164"), relay.text.is_utf8("\195")]])
   end)
 end)
 
@@ -43,7 +46,8 @@ t.describe("relay.cidr", function()
     gives("true false true false", [[local s = relay.cidr.set { "192.0.2.0/24", "2001:db8::/32" }
       return s:contains("192.0.2.7"), s:contains("192.0.3.7"), s:contains("2001:db8::1"), s:contains("nonsense")]])
     gives("true", [[return relay.cidr.contains("10.0.0.0/8", "10.1.2.3")]])
-    gives("192.0.2.0/24 2001:db8::/64", [[return relay.cidr.network("192.0.2.7", 24, 64), relay.cidr.network("2001:db8::1", 24, 64)]])
+    gives("192.0.2.0/24 2001:db8::/64", [[return relay.cidr.network("192.0.2.7", 24, 64),
+      relay.cidr.network("2001:db8::1", 24, 64)]])
     t.contains(eval [[relay.cidr.set { "192.0.2.0/33" }]], "is no address and no network")
   end)
 end)
@@ -72,7 +76,8 @@ end)
 
 t.describe("relay.time", function()
   t.it("reads and writes dates", function()
-    gives("1798675200 1798675199 1798671600 nil", [[return relay.time.parse("2026-12-31"), relay.time.parse("2026-12-30T23:59:59Z"),
+    gives("1798675200 1798675199 1798671600 nil", [[return relay.time.parse("2026-12-31"),
+      relay.time.parse("2026-12-30T23:59:59Z"),
       relay.time.parse("2026-12-31 00:00+01:00"), relay.time.parse("2026-02-30")]])
     gives("2026-12-31T00:00:00Z", [[return relay.time.format(1798675200)]])
     gives("2026 12 31 4", [[local d = relay.time.utc(1798675200) return d.year, d.month, d.day, d.weekday]])
@@ -82,18 +87,22 @@ end)
 
 t.describe("relay.address", function()
   t.it("parses and rewrites", function()
-    gives("a@example.org a example.org", [[local a = relay.address.parse("a@EXAMPLE.org") return a.address, a.local_part, a.domain]])
+    gives("a@example.org a example.org", [[local a = relay.address.parse("a@EXAMPLE.org") return a.address,
+      a.local_part, a.domain]])
     gives("nil", [[return relay.address.parse("no address")]])
-    gives("s+root-h.example.edu@example.edu", [[return relay.address.rewrite("s+{local}-{domain}@example.edu", "root@h.example.edu")]])
+    gives("s+root-h.example.edu@example.edu", [[return relay.address.rewrite("s+{local}-{domain}@example.edu",
+      "root@h.example.edu")]])
     gives("user", [[return relay.address.base("user+tag")]])
-    gives("true false true", [[return relay.address.is_allowed("a@x.example", "A@X.example"), relay.address.is_allowed("a@x.example", "a+t@x.example"),
+    gives("true false true", [[return relay.address.is_allowed("a@x.example", "A@X.example"),
+      relay.address.is_allowed("a@x.example", "a+t@x.example"),
       relay.address.is_allowed("a@x.example", "a+t@x.example", "+")]])
   end)
 end)
 
 t.describe("relay.metric and relay.log", function()
   t.it("count and say", function()
-    local p = t.policy("p", {}, { text = [[local relay = require "relay" return relay.policy { name = "p", api = 1, setup = function()
+    local p = t.policy("p", {}, { text = [[local relay = require "relay" return relay.policy { name = "p", api = 1,
+      setup = function()
       return { connect = function(conn) relay.metric.count("seen", conn.remote_ip) relay.log.warn("odd", { ip = conn.remote_ip })
         for i = 1, 100 do relay.log.info("many") end end } end }]] })
     t.no_opinion(p:connect { remote_ip = "192.0.2.3" })

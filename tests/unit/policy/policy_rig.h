@@ -94,7 +94,11 @@ static inline void rig_to(struct rig *r, const char *address)
 
 static inline void rig_message(struct rig *r, const char *head)
 {
-	r->msg = (struct view_msg){ .txn = &r->txn, .queue_id = SPAN("qqqqqqqqqqqq"), .head_mem = r->mem, .rcpt = &r->rcpt, .nrcpt = 1 };
+	r->msg = (struct view_msg){ .txn = &r->txn,
+				    .queue_id = SPAN("qqqqqqqqqqqq"),
+				    .head_mem = r->mem,
+				    .rcpt = &r->rcpt,
+				    .nrcpt = 1 };
 	NEED(mail_head_parse(r->mem, span_of(head), 65536, &r->msg.head) > 0);
 }
 
@@ -111,11 +115,19 @@ static inline void rig_prepare(struct rig *r)
 	metric_shard_init(&r->metrics);
 	r->limits = limit_memory_new(&limits);
 	config_problems_init(&r->problems, r->problem_mem);
-	r->env = (struct policy_env){ .loop = r->loop, .limits = r->limits, .log = &r->log, .metrics = &r->metrics,
-		                      .budget = policy_limits_default() };
+	r->env = (struct policy_env){ .loop = r->loop,
+				      .limits = r->limits,
+				      .log = &r->log,
+				      .metrics = &r->metrics,
+				      .budget = policy_limits_default() };
 	r->env.budget.compute_us_max = 2000000; /* a machine of tests is slow and has sanitizers */
-	r->actions = (struct view_actions){ .use_profile = rig_use_profile, .set_sender = rig_set_sender, .set_meta = rig_set_meta };
-	r->conn = (struct view_conn){ .actions = &r->actions, .id = id_from_u64(7), .listener = SPAN("relay"), .helo = SPAN("copier&1") };
+	r->actions = (struct view_actions){ .use_profile = rig_use_profile,
+					    .set_sender = rig_set_sender,
+					    .set_meta = rig_set_meta };
+	r->conn = (struct view_conn){ .actions = &r->actions,
+				      .id = id_from_u64(7),
+				      .listener = SPAN("relay"),
+				      .helo = SPAN("copier&1") };
 	(void)ip_parse(SPAN("192.0.2.7"), &r->conn.client.addr);
 	r->conn.client.port = 4711;
 	r->txn.conn = &r->conn;
@@ -133,8 +145,10 @@ static inline struct policy_bundle *rig_bundle(struct rig *r, const char *uses, 
 
 	for (; policies && *policies; policies += 2)
 		NEED(bundle_add_policy(b, span_of(policies[0]), span_of(policies[1])) == 0);
-	(void)snprintf(chunk, sizeof chunk, "return { hostname = 'relay.example.edu', listeners = { { name = 'relay', policies = { %s } } } }",
-	               uses);
+	(void)snprintf(
+		chunk, sizeof chunk,
+		"return { hostname = 'relay.example.edu', listeners = { { name = 'relay', policies = { %s } } } }",
+		uses);
 	if (bundle_load_plain(b, span_of(chunk), &r->problems) < 0) {
 		policy_bundle_unref(&b);
 		return NULL;
@@ -145,10 +159,11 @@ static inline struct policy_bundle *rig_bundle(struct rig *r, const char *uses, 
 /* The text of a policy whose hooks are @body, with `on`, `opt` and `relay` in scope. */
 static inline const char *rig_policy(struct rig *r, const char *name, const char *body)
 {
-	const struct span text = arena_printf(r->problem_mem,
-	                                      "local relay = require 'relay'\nreturn relay.policy { name = '%s', api = 1, setup = function(opt)\n"
-	                                      "local on = {}\n%s\nreturn on end }\n",
-	                                      name, body);
+	const struct span text = arena_printf(
+		r->problem_mem,
+		"local relay = require 'relay'\nreturn relay.policy { name = '%s', api = 1, setup = function(opt)\n"
+		"local on = {}\n%s\nreturn on end }\n",
+		name, body);
 	return text.p;
 }
 
@@ -157,7 +172,8 @@ static inline void rig_start(struct rig *r, struct policy_bundle *b)
 	struct errtext why;
 
 	for (size_t i = 0; !b && i < r->problems.n; i++)
-		printf("  %.*s:%u: %.*s\n", SPAN_ARG(r->problems.v[i].file), r->problems.v[i].line, SPAN_ARG(r->problems.v[i].text));
+		printf("  %.*s:%u: %.*s\n", SPAN_ARG(r->problems.v[i].file), r->problems.v[i].line,
+		       SPAN_ARG(r->problems.v[i].text));
 	NEED(b != NULL);
 	const int started = policy_runtime_new(&r->env, b, &why, &r->rt);
 	policy_bundle_unref(&b);
@@ -176,10 +192,15 @@ static inline void rig_ask_only(struct rig *r, enum hook_id id)
 {
 	const bool txn = id == HOOK_MAIL || id == HOOK_RCPT || id == HOOK_DATA || id == HOOK_MESSAGE;
 
-	r->call = (struct hook_call){ .id = id, .policies = policy_hook_ops.list(r->rt, SPAN("relay")), .conn = &r->conn,
-		                      .txn = txn ? &r->txn : NULL, .rcpt = id == HOOK_RCPT || id == HOOK_ROUTE ? &r->rcpt : NULL,
-		                      .msg = id == HOOK_MESSAGE || id == HOOK_ROUTE ? &r->msg : NULL, .mem = r->mem,
-		                      .path = &r->path, .done = rig_done };
+	r->call = (struct hook_call){ .id = id,
+				      .policies = policy_hook_ops.list(r->rt, SPAN("relay")),
+				      .conn = &r->conn,
+				      .txn = txn ? &r->txn : NULL,
+				      .rcpt = id == HOOK_RCPT || id == HOOK_ROUTE ? &r->rcpt : NULL,
+				      .msg = id == HOOK_MESSAGE || id == HOOK_ROUTE ? &r->msg : NULL,
+				      .mem = r->mem,
+				      .path = &r->path,
+				      .done = rig_done };
 	r->answers = 0;
 	policy_hook_ops.start(r->rt, &r->call);
 }

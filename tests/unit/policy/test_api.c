@@ -1,4 +1,5 @@
-/* schema/lua_api.lua is the list of what policies can call. Here it is compared with what there is: nothing more, nothing less. */
+/* schema/lua_api.lua is the list of what policies can call. Here it is compared with what there is: nothing more,
+ * nothing less. */
 #include <lauxlib.h>
 
 #include "policy/full_state.h"
@@ -62,7 +63,8 @@ static void check_entry(lua_State *L, const char *view, const char *list, const 
 		found = strcmp(lua_tostring(L, -1), name) == 0;
 		lua_pop(L, 1);
 		if (found && entry_hooks(L) != hooks) {
-			printf("  %s.%s: hooks 0x%x in C, 0x%x in the schema\n", view, name, hooks, entry_hooks(L));
+			printf("  %s.%s: hooks 0x%x in C, 0x%x in the schema\n", view, name, hooks,
+			       entry_hooks(L));
 			test_failures++;
 		}
 		lua_pop(L, 1);
@@ -84,7 +86,8 @@ static int count(lua_State *L, const char *list)
 
 static void views_are_those_of_the_schema(void)
 {
-	static const struct view_class *const classes[] = { &view_conn_class, &view_txn_class, &view_rcpt_class, &view_msg_class };
+	static const struct view_class *const classes[] = { &view_conn_class, &view_txn_class,
+							    &view_rcpt_class, &view_msg_class };
 	lua_State *L = open_schema();
 
 	lua_getfield(L, -1, "views");
@@ -226,4 +229,5 @@ static void globals_are_those_of_the_schema(void)
 	lua_close(S);
 }
 
-TEST_MAIN(TEST(views_are_those_of_the_schema), TEST(modules_are_those_of_the_schema), TEST(globals_are_those_of_the_schema))
+TEST_MAIN(TEST(views_are_those_of_the_schema), TEST(modules_are_those_of_the_schema),
+	  TEST(globals_are_those_of_the_schema))

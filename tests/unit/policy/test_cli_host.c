@@ -72,11 +72,18 @@ static void functions_and_status_cross_over(void)
 	CHECK_INT(7, run("return 7", &calls));
 	CHECK_INT(0, run("assert(host.echo('a\\0b') == 'got a\\0b') return 0", &calls));
 	CHECK_INT(1, calls);
-	CHECK_INT(3, run("local r, why, name = host.echo('fail') assert(r == nil and why == 'there is no such thing') "
-	                 "assert(name:find('NOTFOUND')) return 3",
-	                 &calls));
-	CHECK_INT(0, run("local t = host.json_decode('{\"a\":[1,2]}') assert(t.a[2] == 2) assert(host.json_encode(t) == '{\"a\":[1,2]}')", &calls));
-	CHECK_INT(0, run("assert(require 'schema.hooks'.hooks[1].name == 'connect' and io and os and coroutine)", &calls));
+	CHECK_INT(
+		3,
+		run("local r, why, name = host.echo('fail') assert(r == nil and why == 'there is no such thing') "
+		    "assert(name:find('NOTFOUND')) return 3",
+		    &calls));
+	CHECK_INT(
+		0,
+		run("local t = host.json_decode('{\"a\":[1,2]}') assert(t.a[2] == 2) assert(host.json_encode(t) == '{\"a\":[1,2]}')",
+		    &calls));
+	CHECK_INT(0,
+		  run("assert(require 'schema.hooks'.hooks[1].name == 'connect' and io and os and coroutine)",
+		      &calls));
 	CHECK_INT(1, run("error('oops')", &calls));
 	CHECK_INT(1, run("this is no Lua", &calls));
 	remove_dir();

@@ -69,7 +69,8 @@ static void values_are_heard(void)
 	check_heard("{\"a\":[1,-2.5e1,true,false,null],\"b\":{}}", "{k'a'[n1n-25tf0]k'b'{}}");
 	check_heard(" [ ] ", "[]");
 	check_heard("\"x\"", "s'x'");
-	check_heard("\"\\\"\\\\\\/\\b\\f\\n\\r\\t\\u0041\\u00e4\\ud83d\\ude00\"", "s'\"\\/\b\f\n\r\tA\xc3\xa4\xf0\x9f\x98\x80'");
+	check_heard("\"\\\"\\\\\\/\\b\\f\\n\\r\\t\\u0041\\u00e4\\ud83d\\ude00\"",
+		    "s'\"\\/\b\f\n\r\tA\xc3\xa4\xf0\x9f\x98\x80'");
 	check_heard("0", "n0");
 	check_heard("[\"\"]", "[s'']");
 }

@@ -107,7 +107,8 @@ static void the_budget_ends_it(void)
 	s[3000] = 0;
 	CHECK_INT(-ERR_LIMIT, find(s, ".-.-.-b", &m));
 	CHECK_INT(100000, (long long)spent);
-	CHECK_INT(-ERR_LIMIT, find("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", "(a?)(a?)(a?)(a?)(a?)(a?)(a?)(a?)(a?)(a?)a*a*a*a*b", &m));
+	CHECK_INT(-ERR_LIMIT, find("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+				   "(a?)(a?)(a?)(a?)(a?)(a?)(a?)(a?)(a?)(a?)a*a*a*a*b", &m));
 	CHECK_INT(1, find(s, "a*", &m));
 	CHECK(spent < 4000);
 	CHECK_INT(3000, (long long)m.n);

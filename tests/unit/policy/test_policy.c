@@ -5,10 +5,12 @@ static void a_refusal_has_all_its_parts(void)
 {
 	struct rig r;
 
-	rig_open(&r, "function on.helo(conn, name)\n"
-	             "  if relay.text.find_any(name, '&') then\n"
-	             "    return relay.reject { code = 501, now = true, enhanced = '5.5.2', rule = 'helo-characters', text = ('HELO name %q\\r\\nbad'):format(name) }\n"
-	             "  end\nend");
+	rig_open(
+		&r,
+		"function on.helo(conn, name)\n"
+		"  if relay.text.find_any(name, '&') then\n"
+		"    return relay.reject { code = 501, now = true, enhanced = '5.5.2', rule = 'helo-characters', text = ('HELO name %q\\r\\nbad'):format(name) }\n"
+		"  end\nend");
 	CHECK(policy_hook_ops.wants(r.rt, policy_hook_ops.list(r.rt, SPAN("relay")), HOOK_HELO));
 	CHECK(!policy_hook_ops.wants(r.rt, policy_hook_ops.list(r.rt, SPAN("relay")), HOOK_MAIL));
 	CHECK(policy_hook_ops.list(r.rt, SPAN("other")) == NULL);
@@ -34,10 +36,10 @@ static void defaults_depend_on_kind_and_hook(void)
 	struct rig r;
 
 	rig_open(&r, "function on.connect() return relay.reject { rule = 'r' } end\n"
-	             "function on.helo() return relay.defer { rule = 'r' } end\n"
-	             "function on.mail() return relay.disconnect { rule = 'r' } end\n"
-	             "function on.rcpt() return relay.accept end\n"
-	             "function on.message() return relay.hold { rule = 'r', text = 'held' } end");
+		     "function on.helo() return relay.defer { rule = 'r' } end\n"
+		     "function on.mail() return relay.disconnect { rule = 'r' } end\n"
+		     "function on.rcpt() return relay.accept end\n"
+		     "function on.message() return relay.hold { rule = 'r', text = 'held' } end");
 	const struct verdict *v = rig_ask(&r, HOOK_CONNECT);
 	CHECK_INT(554, v->code);
 	CHECK_SPAN("5.7.1", v->enhanced);
@@ -58,11 +60,17 @@ static void the_first_decisive_verdict_ends_the_stage(void)
 	struct rig r;
 
 	rig_prepare(&r);
-	const char *const policies[] = { "a", rig_policy(&r, "a", "function on.connect() end function on.rcpt() return relay.accept end"),
-		                         "b", rig_policy(&r, "b", "function on.connect() return relay.defer { rule = 'b' } end"),
-		                         "c", rig_policy(&r, "c", "function on.connect() return relay.reject { rule = 'c' } end\n"
-		                                                  "function on.rcpt() return relay.reject { rule = 'c' } end"),
-		                         NULL };
+	const char *const policies[] = {
+		"a",
+		rig_policy(&r, "a", "function on.connect() end function on.rcpt() return relay.accept end"),
+		"b",
+		rig_policy(&r, "b", "function on.connect() return relay.defer { rule = 'b' } end"),
+		"c",
+		rig_policy(&r, "c",
+			   "function on.connect() return relay.reject { rule = 'c' } end\n"
+			   "function on.rcpt() return relay.reject { rule = 'c' } end"),
+		NULL
+	};
 	rig_start(&r, rig_bundle(&r, "{ name = 'a' }, { name = 'b' }, { name = 'c' }", policies));
 	CHECK_SPAN("b", rig_ask(&r, HOOK_CONNECT)->policy);
 	CHECK_INT(2, r.path.n);
@@ -79,8 +87,10 @@ static void an_error_of_who_observes_does_not_decide(void)
 	struct rig r;
 
 	rig_prepare(&r);
-	const char *const policies[] = { "a", rig_policy(&r, "a", "function on.connect() error('oops') end"),
-		                         "b", rig_policy(&r, "b", "function on.connect() return relay.reject { rule = 'b' } end"), NULL };
+	const char *const policies[] = {
+		"a", rig_policy(&r, "a", "function on.connect() error('oops') end"), "b",
+		rig_policy(&r, "b", "function on.connect() return relay.reject { rule = 'b' } end"), NULL
+	};
 	rig_start(&r, rig_bundle(&r, "{ name = 'a', mode = 'observe' }, { name = 'b' }", policies));
 	const struct verdict *v = rig_ask(&r, HOOK_CONNECT);
 	CHECK_SPAN("b", v->rule);
@@ -97,9 +107,13 @@ static void a_canary_counts_for_some(void)
 	unsigned refused = 0;
 
 	rig_prepare(&r);
-	const char *const policies[] = { "a", rig_policy(&r, "a", "function on.connect() return relay.reject { rule = 'a' } end"), NULL };
-	(void)snprintf(uses, sizeof uses, "{ name = 'a', mode = 'canary', share = 25, networks = { '10.0.0.0/8' }, until_at = %lld }",
-	               (long long)(loop_wall_us(r.loop) / 1000000 + 3600));
+	const char *const policies[] = {
+		"a", rig_policy(&r, "a", "function on.connect() return relay.reject { rule = 'a' } end"), NULL
+	};
+	(void)snprintf(
+		uses, sizeof uses,
+		"{ name = 'a', mode = 'canary', share = 25, networks = { '10.0.0.0/8' }, until_at = %lld }",
+		(long long)(loop_wall_us(r.loop) / 1000000 + 3600));
 	rig_start(&r, rig_bundle(&r, uses, policies));
 	CHECK_INT(VERDICT_NONE, rig_ask(&r, HOOK_CONNECT)->kind); /* not in the network */
 	for (unsigned i = 0; i < 400; i++) {
@@ -135,15 +149,23 @@ static void a_reload_is_not_noticed(void)
 	struct rig r;
 	struct errtext why;
 
-	rig_open(&r, "function on.connect(conn) conn.vars.from = { old = true } return relay.accept { rule = 'old' } end\n"
-	             "function on.mail(txn) txn.vars.x = 'old' return relay.accept { rule = 'old' } end\n"
-	             "function on.rcpt(txn) return relay.accept { rule = 'old-' .. txn.vars.x } end");
+	rig_open(
+		&r,
+		"function on.connect(conn) conn.vars.from = { old = true } return relay.accept { rule = 'old' } end\n"
+		"function on.mail(txn) txn.vars.x = 'old' return relay.accept { rule = 'old' } end\n"
+		"function on.rcpt(txn) return relay.accept { rule = 'old-' .. txn.vars.x } end");
 	CHECK_SPAN("old", rig_ask(&r, HOOK_CONNECT)->rule);
 	CHECK_SPAN("old", rig_ask(&r, HOOK_MAIL)->rule);
 	const void *list = policy_hook_ops.list(r.rt, SPAN("relay"));
-	const char *const policies[] = { "n", rig_policy(&r, "n", "function on.connect(conn) return relay.accept { rule = 'new-' .. tostring(conn.vars.from.old) } end\n"
-	                                                          "function on.mail(txn) return relay.accept { rule = 'new' } end\n"
-	                                                          "function on.rcpt(txn) return relay.accept { rule = 'new' } end"), NULL };
+	const char *const policies[] = {
+		"n",
+		rig_policy(
+			&r, "n",
+			"function on.connect(conn) return relay.accept { rule = 'new-' .. tostring(conn.vars.from.old) } end\n"
+			"function on.mail(txn) return relay.accept { rule = 'new' } end\n"
+			"function on.rcpt(txn) return relay.accept { rule = 'new' } end"),
+		NULL
+	};
 	struct policy_bundle *b = rig_bundle(&r, "{ name = 'n' }", policies);
 	NEED(b != NULL);
 	CHECK_INT(0, policy_runtime_reload(r.rt, b, &why));
@@ -165,17 +187,24 @@ static void what_is_wrong_with_a_use_is_said_with_its_line(void)
 	static const struct {
 		const char *use, *text, *problem;
 	} cases[] = {
-		{ "{ name = 'p', _file = 'c.lua', _line = 9, options = { n = 'x' } }", NULL, "policy p: option 'n' must be a number" },
-		{ "{ name = 'p', _file = 'c.lua', _line = 9, options = { n = 1, m = 1 } }", NULL, "policy p: unknown option 'm'" },
-		{ "{ name = 'p', _file = 'c.lua', _line = 9 }", NULL, "policy p: option 'n' is missing: how many" },
-		{ "{ name = 'p', _file = 'c.lua', _line = 9, options = { n = 1 }, mode = 'maybe' }", NULL, "'mode' is enforce, observe or canary" },
+		{ "{ name = 'p', _file = 'c.lua', _line = 9, options = { n = 'x' } }", NULL,
+		  "policy p: option 'n' must be a number" },
+		{ "{ name = 'p', _file = 'c.lua', _line = 9, options = { n = 1, m = 1 } }", NULL,
+		  "policy p: unknown option 'm'" },
+		{ "{ name = 'p', _file = 'c.lua', _line = 9 }", NULL,
+		  "policy p: option 'n' is missing: how many" },
+		{ "{ name = 'p', _file = 'c.lua', _line = 9, options = { n = 1 }, mode = 'maybe' }", NULL,
+		  "'mode' is enforce, observe or canary" },
 		{ "{ name = 'nope', _file = 'c.lua', _line = 9 }", NULL, "there is no policy 'nope'" },
 		{ "{ name = '../p', _file = 'c.lua', _line = 9 }", NULL, "cannot be the name of a policy" },
 		{ "{ name = 'p', _file = 'c.lua', _line = 9 }", "local x = = 1", "policies/p.lua:1:" },
 		{ "{ name = 'p', _file = 'c.lua', _line = 9 }", "error('oops')", "policies/p.lua:1: oops" },
-		{ "{ name = 'p', _file = 'c.lua', _line = 9 }", "while true do end", "loading it takes too long, at policies/p.lua:1" },
-		{ "{ name = 'p', _file = 'c.lua', _line = 9 }", "return {}", "a policy file ends with: return relay.policy" },
-		{ "{ name = 'p', _file = 'c.lua', _line = 9 }", "return require 'relay'.policy { name = 'p', api = 2, setup = function() end }",
+		{ "{ name = 'p', _file = 'c.lua', _line = 9 }", "while true do end",
+		  "loading it takes too long, at policies/p.lua:1" },
+		{ "{ name = 'p', _file = 'c.lua', _line = 9 }", "return {}",
+		  "a policy file ends with: return relay.policy" },
+		{ "{ name = 'p', _file = 'c.lua', _line = 9 }",
+		  "return require 'relay'.policy { name = 'p', api = 2, setup = function() end }",
 		  "policies/p.lua: relay.policy: api 2; this server has version 1" },
 		{ "{ name = 'p', _file = 'c.lua', _line = 9 }",
 		  "return require 'relay'.policy { name = 'p', api = 1, setup = function() return { conect = function() end } end }",
@@ -184,9 +213,10 @@ static void what_is_wrong_with_a_use_is_said_with_its_line(void)
 		  "return require 'relay'.policy { name = 'p', api = 1, options = { o = { type = 'strin', doc = 'x' } }, setup = function() end }",
 		  "option 'o': unknown type 'strin'" },
 	};
-	static const char good[] = "local relay = require 'relay' return relay.policy { name = 'p', api = 1, "
-				   "options = { n = { type = 'number', required = true, doc = 'how many' } }, "
-				   "setup = function(opt) return { connect = function() return relay.accept end } end }";
+	static const char good[] =
+		"local relay = require 'relay' return relay.policy { name = 'p', api = 1, "
+		"options = { n = { type = 'number', required = true, doc = 'how many' } }, "
+		"setup = function(opt) return { connect = function() return relay.accept end } end }";
 
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
 		struct rig r;
@@ -209,14 +239,21 @@ static void options_arrive_as_declared(void)
 
 	rig_prepare(&r);
 	const char *const policies[] = {
-		"p", "local relay = require 'relay' return relay.policy { name = 'p', api = 1, options = {\n"
-		     "d = { type = 'list<domain>', required = true, doc = 'x' }, t = { type = 'duration', default = '1h30m', doc = 'x' },\n"
-		     "c = { type = 'list<cidr>', default = {}, doc = 'x' }, e = { type = 'enum', values = { 'a', 'b' }, default = 'b', doc = 'x' } },\n"
-		     "setup = function(opt) local set = relay.domains.set(opt.d) local nets = relay.cidr.set(opt.c)\n"
-		     "return { rcpt = function(txn, rcpt) return relay.accept { rule = table.concat({ tostring(set:contains(rcpt.domain)),\n"
-		     "tostring(nets:contains(txn.conn.remote_ip)), opt.t, opt.e, tostring(opt.d[2]) }, '-') } end } end }",
-		NULL };
-	rig_start(&r, rig_bundle(&r, "{ name = 'p', options = { d = 'EXAMPLE.org\\n# no\\n .example.net # sub\\n', c = { '192.0.2.0/24' } } }", policies));
+		"p",
+		"local relay = require 'relay' return relay.policy { name = 'p', api = 1, options = {\n"
+		"d = { type = 'list<domain>', required = true, doc = 'x' }, t = { type = 'duration', default = '1h30m', doc = 'x' },\n"
+		"c = { type = 'list<cidr>', default = {}, doc = 'x' }, e = { type = 'enum', values = { 'a', 'b' }, default = 'b', doc = 'x' } },\n"
+		"setup = function(opt) local set = relay.domains.set(opt.d) local nets = relay.cidr.set(opt.c)\n"
+		"return { rcpt = function(txn, rcpt) return relay.accept { rule = table.concat({ tostring(set:contains(rcpt.domain)),\n"
+		"tostring(nets:contains(txn.conn.remote_ip)), opt.t, opt.e, tostring(opt.d[2]) }, '-') } end } end }",
+		NULL
+	};
+	rig_start(
+		&r,
+		rig_bundle(
+			&r,
+			"{ name = 'p', options = { d = 'EXAMPLE.org\\n# no\\n .example.net # sub\\n', c = { '192.0.2.0/24' } } }",
+			policies));
 	CHECK_SPAN("true-true-5400-b-.example.net", rig_ask(&r, HOOK_RCPT)->rule);
 	rig_to(&r, "x@a.b.example.net");
 	CHECK_SPAN("true-true-5400-b-.example.net", rig_ask(&r, HOOK_RCPT)->rule);
@@ -225,6 +262,8 @@ static void options_arrive_as_declared(void)
 	rig_close(&r);
 }
 
-TEST_MAIN(TEST(a_refusal_has_all_its_parts), TEST(defaults_depend_on_kind_and_hook), TEST(the_first_decisive_verdict_ends_the_stage),
-          TEST(an_error_of_who_observes_does_not_decide), TEST(a_canary_counts_for_some), TEST(a_verdict_that_is_not_returned_is_a_warning),
-          TEST(a_reload_is_not_noticed), TEST(what_is_wrong_with_a_use_is_said_with_its_line), TEST(options_arrive_as_declared))
+TEST_MAIN(TEST(a_refusal_has_all_its_parts), TEST(defaults_depend_on_kind_and_hook),
+	  TEST(the_first_decisive_verdict_ends_the_stage), TEST(an_error_of_who_observes_does_not_decide),
+	  TEST(a_canary_counts_for_some), TEST(a_verdict_that_is_not_returned_is_a_warning),
+	  TEST(a_reload_is_not_noticed), TEST(what_is_wrong_with_a_use_is_said_with_its_line),
+	  TEST(options_arrive_as_declared))

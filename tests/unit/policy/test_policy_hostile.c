@@ -1,5 +1,5 @@
-/* What a policy must not be able to do: hang, starve, eat memory, escape. Each time the answer is DEFER, the log names policy, hook and
- * line, and the state goes on serving. */
+/* What a policy must not be able to do: hang, starve, eat memory, escape. Each time the answer is DEFER, the log
+ * names policy, hook and line, and the state goes on serving. */
 #include <time.h>
 
 #include "dns/dns.h"
@@ -60,8 +60,11 @@ static void an_endless_loop_ends(void)
 static void pcall_does_not_help_it(void)
 {
 	expect_budget("while true do pcall(function() while true do end end) end", "instructions");
-	expect_budget("pcall(pcall, pcall, function() while true do end end) while true do end", "instructions");
-	expect_budget("xpcall(function() while true do end end, function() while true do end end) while true do end", "instructions");
+	expect_budget("pcall(pcall, pcall, function() while true do end end) while true do end",
+		      "instructions");
+	expect_budget(
+		"xpcall(function() while true do end end, function() while true do end end) while true do end",
+		"instructions");
 	expect_budget("xpcall(error, function() while true do end end)", "instructions");
 }
 
@@ -69,20 +72,30 @@ static void a_callback_from_c_does_not_help_it(void)
 {
 	expect_budget("table.sort({ 3, 2, 1, 5, 4 }, function() while true do end end)", "instructions");
 	expect_budget("('aaa'):gsub('a', function() while true do end end)", "instructions");
-	expect_budget("local t = setmetatable({}, { __index = function() while true do end end }) local x = t.y", "instructions");
-	expect_budget("local t = setmetatable({}, { __tostring = function() while true do end end }) tostring(t)", "instructions");
+	expect_budget(
+		"local t = setmetatable({}, { __index = function() while true do end end }) local x = t.y",
+		"instructions");
+	expect_budget(
+		"local t = setmetatable({}, { __tostring = function() while true do end end }) tostring(t)",
+		"instructions");
 	/* This one is called by C, where a coroutine cannot yield: the error comes at every instruction until it is left. */
-	expect_budget("local t = setmetatable({}, { __tostring = function() while true do pcall(function() while true do end end) end end }) "
-	              "pcall(string.format, '%s', t) while true do end",
-	              "instructions");
-	expect_budget("local t = setmetatable({}, { __tostring = function() xpcall(function() while true do end end, "
-	              "function() while true do end end) end }) while true do pcall(string.format, '%s', t) end",
-	              "instructions");
-	expect_budget("local t = setmetatable({}, { __lt = function() while true do end end }) local x = t < t", "instructions");
+	expect_budget(
+		"local t = setmetatable({}, { __tostring = function() while true do pcall(function() while true do end end) end end }) "
+		"pcall(string.format, '%s', t) while true do end",
+		"instructions");
+	expect_budget(
+		"local t = setmetatable({}, { __tostring = function() xpcall(function() while true do end end, "
+		"function() while true do end end) end }) while true do pcall(string.format, '%s', t) end",
+		"instructions");
+	expect_budget(
+		"local t = setmetatable({}, { __lt = function() while true do end end }) local x = t < t",
+		"instructions");
 	expect_budget("local t = setmetatable({}, { __eq = function() while true do end end }) "
-	              "local u = setmetatable({}, getmetatable(t)) local x = t == u",
-	              "instructions");
-	expect_budget("local t = setmetatable({}, { __concat = function() while true do end end }) local x = t .. 'a'", "instructions");
+		      "local u = setmetatable({}, getmetatable(t)) local x = t == u",
+		      "instructions");
+	expect_budget(
+		"local t = setmetatable({}, { __concat = function() while true do end end }) local x = t .. 'a'",
+		"instructions");
 	expect_budget("for k in function() while true do end end do end", "instructions");
 }
 
@@ -90,10 +103,12 @@ static void an_endless_pattern_ends(void)
 {
 	expect_budget("('a'):rep(40):match('^' .. ('(a?)'):rep(20) .. ('a'):rep(40) .. 'b')", "instructions");
 	expect_budget("local s = ('a'):rep(3000) s:find('.-.-.-b')", "instructions");
-	expect_budget("local s = ('a'):rep(3000) while true do pcall(s.find, s, '.-.-.-b') end", "instructions");
+	expect_budget("local s = ('a'):rep(3000) while true do pcall(s.find, s, '.-.-.-b') end",
+		      "instructions");
 	expect_budget("local s = ('a'):rep(3000) s:gsub('.-.-.-b', '')", "instructions");
 	expect_budget("local s = ('a'):rep(3000) for x in s:gmatch('.-.-.-b') do end", "instructions");
-	expect_budget("local s = ('a'):rep(60000) relay.text.glob(s, ('*a'):rep(2000) .. 'b')", "instructions");
+	expect_budget("local s = ('a'):rep(60000) relay.text.glob(s, ('*a'):rep(2000) .. 'b')",
+		      "instructions");
 }
 
 static void it_may_not_compute_for_long(void)
@@ -103,7 +118,9 @@ static void it_may_not_compute_for_long(void)
 	rig_prepare(&r);
 	r.env.budget.instructions_max = 1000000000000;
 	r.env.budget.compute_us_max = 20000;
-	const char *const policies[] = { "p", rig_policy(&r, "p", "function on.connect() while true do end end" ALIVE), NULL };
+	const char *const policies[] = {
+		"p", rig_policy(&r, "p", "function on.connect() while true do end end" ALIVE), NULL
+	};
 	rig_start(&r, rig_bundle(&r, "{ name = 'p' }", policies));
 	check_broken(&r, HOOK_CONNECT, "policy-budget");
 	CHECK(rig_logged(&r, "\"limit\":\"compute_us\""));
@@ -146,10 +163,13 @@ static void a_state_that_is_full_is_made_anew(void)
 	rig_prepare(&r);
 	r.env.budget.memory_max_bytes = 8 * 1024 * 1024;
 	r.env.budget.instructions_max = 100000000;
-	const char *const policies[] = { "p",
-		                         rig_policy(&r, "p", "local kept = {}\n"
-		                                             "function on.connect() for i = 1, 1e9 do kept[#kept + 1] = { i } end end" ALIVE),
-		                         NULL };
+	const char *const policies[] = {
+		"p",
+		rig_policy(&r, "p",
+			   "local kept = {}\n"
+			   "function on.connect() for i = 1, 1e9 do kept[#kept + 1] = { i } end end" ALIVE),
+		NULL
+	};
 	rig_start(&r, rig_bundle(&r, "{ name = 'p' }", policies));
 	check_broken(&r, HOOK_CONNECT, "policy-error");
 	for (int i = 0; i < 10; i++)
@@ -165,20 +185,25 @@ static void an_error_in_every_hook(void)
 {
 	struct rig r;
 
-	rig_open(&r, "for _, h in ipairs { 'connect', 'helo', 'starttls', 'auth', 'mail', 'rcpt', 'data', 'message', 'route' } do\n"
-	             "  on[h] = function() error('oops in ' .. h) end\nend\n"
-	             "for _, h in ipairs { 'session_closed', 'refused' } do\n  on[h] = function() local x = nil + 1 end\nend");
+	rig_open(
+		&r,
+		"for _, h in ipairs { 'connect', 'helo', 'starttls', 'auth', 'mail', 'rcpt', 'data', 'message', 'route' } do\n"
+		"  on[h] = function() error('oops in ' .. h) end\nend\n"
+		"for _, h in ipairs { 'session_closed', 'refused' } do\n  on[h] = function() local x = nil + 1 end\nend");
 	rig_message(&r, "Subject: x\r\n\r\n");
 	for (int id = 0; id < HOOK_MAX_; id++) {
 		char wanted[128];
 		check_broken(&r, (enum hook_id)id, "policy-error");
 		(void)snprintf(wanted, sizeof wanted, "\"hook\":\"%s\"", hook_name((enum hook_id)id));
 		CHECK(rig_logged(&r, wanted));
-		(void)snprintf(wanted, sizeof wanted, "policies/p.lua:5: oops in %s", hook_name((enum hook_id)id));
+		(void)snprintf(wanted, sizeof wanted, "policies/p.lua:5: oops in %s",
+			       hook_name((enum hook_id)id));
 		CHECK(rig_logged(&r, wanted));
 	}
-	policy_hook_ops.observe(r.rt, &(struct hook_event){ .id = OBSERVER_REFUSED, .conn = &r.conn,
-	                                                    .policies = policy_hook_ops.list(r.rt, SPAN("relay")) });
+	policy_hook_ops.observe(
+		r.rt, &(struct hook_event){ .id = OBSERVER_REFUSED,
+					    .conn = &r.conn,
+					    .policies = policy_hook_ops.list(r.rt, SPAN("relay")) });
 	CHECK(rig_logged(&r, "\"hook\":\"refused\""));
 	CHECK_INT(0, policy_runtime_stats(r.rt).running);
 	rig_close(&r);
@@ -187,8 +212,10 @@ static void an_error_in_every_hook(void)
 static void the_sandbox_has_no_holes(void)
 {
 	static const char *const forbidden[] = {
-		"ffi", "io", "os", "debug", "load", "loadstring", "dofile", "loadfile", "coroutine", "jit", "package", "collectgarbage",
-		"newproxy", "setfenv", "getfenv", "rawset", "print", "module", "_G",
+		"ffi",      "io",       "os",        "debug",  "load",    "loadstring",
+		"dofile",   "loadfile", "coroutine", "jit",    "package", "collectgarbage",
+		"newproxy", "setfenv",  "getfenv",   "rawset", "print",   "module",
+		"_G",
 	};
 	static const char *const attempts[] = {
 		"return string.dump",
@@ -214,15 +241,18 @@ static void the_sandbox_has_no_holes(void)
 		struct rig r;
 		char text[512];
 		const bool global = i < ARRAY_LEN(forbidden);
-		(void)snprintf(text, sizeof text, global ? "function on.connect() local x = %s end" ALIVE : "function on.connect(conn) %s end" ALIVE,
-		               global ? forbidden[i] : attempts[i - ARRAY_LEN(forbidden)]);
+		(void)snprintf(text, sizeof text,
+			       global ? "function on.connect() local x = %s end" ALIVE
+				      : "function on.connect(conn) %s end" ALIVE,
+			       global ? forbidden[i] : attempts[i - ARRAY_LEN(forbidden)]);
 		rig_open(&r, text);
 		const struct verdict *v = rig_ask(&r, HOOK_CONNECT);
 		/* string.dump is nil, which is no opinion */
 		if (i == ARRAY_LEN(forbidden))
 			CHECK_INT(VERDICT_NONE, v->kind);
 		else if (!v->broken)
-			printf("  not refused: %s\n", global ? forbidden[i] : attempts[i - ARRAY_LEN(forbidden)]);
+			printf("  not refused: %s\n",
+			       global ? forbidden[i] : attempts[i - ARRAY_LEN(forbidden)]);
 		if (i != ARRAY_LEN(forbidden))
 			CHECK(v->broken);
 		check_alive(&r);
@@ -280,7 +310,12 @@ static void a_dead_resolver_ends_at_the_deadline(void)
 	NEED(dns_global_init() == 0);
 	r.dns = r.env.dns = dns_new(r.loop, &cfg, &why);
 	NEED(r.dns != NULL);
-	const char *const policies[] = { "p", rig_policy(&r, "p", "function on.connect() while true do relay.dns.mx('example.org') end end" ALIVE), NULL };
+	const char *const policies[] = {
+		"p",
+		rig_policy(&r, "p",
+			   "function on.connect() while true do relay.dns.mx('example.org') end end" ALIVE),
+		NULL
+	};
 	rig_start(&r, rig_bundle(&r, "{ name = 'p' }", policies));
 	for (int n = 0; n < 2; n++) {
 		rig_ask_only(&r, HOOK_CONNECT);
@@ -300,7 +335,8 @@ static void a_dead_resolver_ends_at_the_deadline(void)
 	dns_global_deinit();
 }
 
-TEST_MAIN(TEST(an_endless_loop_ends), TEST(pcall_does_not_help_it), TEST(a_callback_from_c_does_not_help_it), TEST(an_endless_pattern_ends),
-          TEST(it_may_not_compute_for_long), TEST(a_huge_string_is_an_error_of_that_hook), TEST(a_state_that_is_full_is_made_anew),
-          TEST(an_error_in_every_hook), TEST(the_sandbox_has_no_holes), TEST(what_is_no_verdict_is_a_bug),
-          TEST(a_dead_resolver_ends_at_the_deadline))
+TEST_MAIN(TEST(an_endless_loop_ends), TEST(pcall_does_not_help_it), TEST(a_callback_from_c_does_not_help_it),
+	  TEST(an_endless_pattern_ends), TEST(it_may_not_compute_for_long),
+	  TEST(a_huge_string_is_an_error_of_that_hook), TEST(a_state_that_is_full_is_made_anew),
+	  TEST(an_error_in_every_hook), TEST(the_sandbox_has_no_holes), TEST(what_is_no_verdict_is_a_bug),
+	  TEST(a_dead_resolver_ends_at_the_deadline))

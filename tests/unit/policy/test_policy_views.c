@@ -7,14 +7,19 @@ static void expect_in(enum hook_id id, const char *signature, const char *body, 
 	struct rig r;
 	char all[2048];
 
-	(void)snprintf(all, sizeof all, "local function say(...) local t = { ... } for i = 1, select('#', ...) do t[i] = tostring(t[i]) end "
-	                                "return relay.reject { rule = 'x', text = table.concat(t, ' ') } end\n"
-	                                "on.%s = function(%s) %s end", hook_name(id), signature, body);
+	(void)snprintf(
+		all, sizeof all,
+		"local function say(...) local t = { ... } for i = 1, select('#', ...) do t[i] = tostring(t[i]) end "
+		"return relay.reject { rule = 'x', text = table.concat(t, ' ') } end\n"
+		"on.%s = function(%s) %s end",
+		hook_name(id), signature, body);
 	rig_open(&r, all);
 	r.conn.reverse = VIEW_REVERSE_NO_PTR;
 	r.conn.esmtp = true;
 	r.rcpt.params = (struct smtp_rcpt_params){ .has = SMTP_RCPT_NOTIFY, .notify = SMTP_NOTIFY_FAILURE };
-	rig_message(&r, "Received: x\r\nFrom: Ann <ann@example.edu>, bob@example.edu\r\nSubject: one\r\n two\r\nX-A: 1\r\nX-A: 2\r\n\r\n");
+	rig_message(
+		&r,
+		"Received: x\r\nFrom: Ann <ann@example.edu>, bob@example.edu\r\nSubject: one\r\n two\r\nX-A: 1\r\nX-A: 2\r\n\r\n");
 	const struct verdict *v = rig_ask(&r, id);
 	if (v->broken)
 		(void)rig_logged(&r, "no error");
@@ -24,21 +29,36 @@ static void expect_in(enum hook_id id, const char *signature, const char *body, 
 
 static void fields_are_there(void)
 {
-	expect_in(HOOK_HELO, "conn, name", "return say(conn.id, conn.remote_ip, conn.remote_port, conn.listener, name, conn.helo, conn.esmtp)",
-	          "222222222229 192.0.2.7 4711 relay copier&1 copier&1 true");
-	expect_in(HOOK_HELO, "conn", "return say(conn.auth_user, conn.tls_version, conn.device, conn.proxy_ip, conn.reverse.status)",
-	          "nil nil nil nil no_ptr");
-	expect_in(HOOK_MAIL, "txn, sender", "return say(sender.address, sender.local_part, sender.domain, sender.is_null, txn.conn.id, txn.size, txn.body)",
-	          "a@example.edu a example.edu false 222222222229 nil 7BIT");
-	expect_in(HOOK_RCPT, "txn, rcpt", "return say(rcpt.address, rcpt.local_part, rcpt.domain, rcpt.routed_local, rcpt.orcpt, rcpt.notify.failure, rcpt.txn.sender.address)",
-	          "b@example.org b example.org false nil true a@example.edu");
-	expect_in(HOOK_MESSAGE, "txn, msg", "return say(msg.queue_id, #msg.from, msg.from[1].address, msg.from[1].name, msg.from[2].domain, msg.subject)",
-	          "qqqqqqqqqqqq 2 ann@example.edu Ann example.edu one two");
-	expect_in(HOOK_MESSAGE, "txn, msg", "return say(msg:header('subject'), msg:header('nope'), #msg:headers('x-a'), msg:headers('X-A')[2], msg:count('X-A'))",
-	          "one two nil 2 2 2");
-	expect_in(HOOK_MESSAGE, "txn, msg", "return say(#msg.recipients, msg.recipients[1].address, msg.txn.conn.remote_ip)", "1 b@example.org 192.0.2.7");
-	expect_in(HOOK_MESSAGE, "txn, msg", "local f = msg:faults() return say(f.no_date, f.no_from, f.no_sender)",
-	          "no Date nil several addresses in From and no Sender");
+	expect_in(
+		HOOK_HELO, "conn, name",
+		"return say(conn.id, conn.remote_ip, conn.remote_port, conn.listener, name, conn.helo, conn.esmtp)",
+		"222222222229 192.0.2.7 4711 relay copier&1 copier&1 true");
+	expect_in(
+		HOOK_HELO, "conn",
+		"return say(conn.auth_user, conn.tls_version, conn.device, conn.proxy_ip, conn.reverse.status)",
+		"nil nil nil nil no_ptr");
+	expect_in(
+		HOOK_MAIL, "txn, sender",
+		"return say(sender.address, sender.local_part, sender.domain, sender.is_null, txn.conn.id, txn.size, txn.body)",
+		"a@example.edu a example.edu false 222222222229 nil 7BIT");
+	expect_in(
+		HOOK_RCPT, "txn, rcpt",
+		"return say(rcpt.address, rcpt.local_part, rcpt.domain, rcpt.routed_local, rcpt.orcpt, rcpt.notify.failure, rcpt.txn.sender.address)",
+		"b@example.org b example.org false nil true a@example.edu");
+	expect_in(
+		HOOK_MESSAGE, "txn, msg",
+		"return say(msg.queue_id, #msg.from, msg.from[1].address, msg.from[1].name, msg.from[2].domain, msg.subject)",
+		"qqqqqqqqqqqq 2 ann@example.edu Ann example.edu one two");
+	expect_in(
+		HOOK_MESSAGE, "txn, msg",
+		"return say(msg:header('subject'), msg:header('nope'), #msg:headers('x-a'), msg:headers('X-A')[2], msg:count('X-A'))",
+		"one two nil 2 2 2");
+	expect_in(HOOK_MESSAGE, "txn, msg",
+		  "return say(#msg.recipients, msg.recipients[1].address, msg.txn.conn.remote_ip)",
+		  "1 b@example.org 192.0.2.7");
+	expect_in(HOOK_MESSAGE, "txn, msg",
+		  "local f = msg:faults() return say(f.no_date, f.no_from, f.no_sender)",
+		  "no Date nil several addresses in From and no Sender");
 }
 
 static void what_is_not_there_yet_is_an_error(void)
@@ -46,9 +66,9 @@ static void what_is_not_there_yet_is_an_error(void)
 	struct rig r;
 
 	rig_open(&r, "function on.connect(conn) return relay.reject { rule = 'x', text = conn.helo } end\n"
-	             "function on.helo(conn) local x = conn.hello end\n"
-	             "function on.route(msg, dest) msg:prepend('A', 'b') end\n"
-	             "function on.mail(txn) local x = txn.rcpts end");
+		     "function on.helo(conn) local x = conn.hello end\n"
+		     "function on.route(msg, dest) msg:prepend('A', 'b') end\n"
+		     "function on.mail(txn) local x = txn.rcpts end");
 	rig_message(&r, "A: b\r\n\r\n");
 	CHECK(rig_ask(&r, HOOK_CONNECT)->broken);
 	CHECK(rig_logged(&r, "conn.helo is not available in 'connect'"));
@@ -65,10 +85,12 @@ static void what_is_over_is_gone(void)
 {
 	struct rig r;
 
-	rig_open(&r, "local kept = {}\n"
-	             "function on.connect(conn) if kept.conn then local x = kept.conn.id end kept.conn = conn end\n"
-	             "function on.rcpt(txn, rcpt) if kept.rcpt then local x = kept.rcpt.address end kept.rcpt = rcpt end\n"
-	             "function on.data(txn) if kept.txn and kept.txn ~= txn then local x = kept.txn.sender end kept.txn = txn end");
+	rig_open(
+		&r,
+		"local kept = {}\n"
+		"function on.connect(conn) if kept.conn then local x = kept.conn.id end kept.conn = conn end\n"
+		"function on.rcpt(txn, rcpt) if kept.rcpt then local x = kept.rcpt.address end kept.rcpt = rcpt end\n"
+		"function on.data(txn) if kept.txn and kept.txn ~= txn then local x = kept.txn.sender end kept.txn = txn end");
 	CHECK(!rig_ask(&r, HOOK_CONNECT)->broken);
 	CHECK(!rig_ask(&r, HOOK_CONNECT)->broken); /* the same connection */
 	policy_hook_ops.conn_gone(r.rt, &r.conn);
@@ -87,8 +109,10 @@ static void vars_live_as_long_as_their_owner(void)
 {
 	struct rig r;
 
-	rig_open(&r, "function on.connect(conn) conn.vars.n = (conn.vars.n or 0) + 1 return relay.accept { rule = 'n' .. conn.vars.n } end\n"
-	             "function on.rcpt(txn) txn.vars.n = (txn.vars.n or 0) + 1 return relay.accept { rule = 'n' .. txn.vars.n } end");
+	rig_open(
+		&r,
+		"function on.connect(conn) conn.vars.n = (conn.vars.n or 0) + 1 return relay.accept { rule = 'n' .. conn.vars.n } end\n"
+		"function on.rcpt(txn) txn.vars.n = (txn.vars.n or 0) + 1 return relay.accept { rule = 'n' .. txn.vars.n } end");
 	CHECK_SPAN("n1", rig_ask(&r, HOOK_CONNECT)->rule);
 	CHECK_SPAN("n2", rig_ask(&r, HOOK_CONNECT)->rule);
 	CHECK_SPAN("n1", rig_ask(&r, HOOK_RCPT)->rule);
@@ -115,8 +139,9 @@ static const char edits[] =
 	"  txn.conn:log('info', 'edited', { removed = n, mended = mended.no_message_id })\n"
 	"end";
 
-static const char message[] = "From: x <root@lab.example.edu>\r\nSubject: one\r\nX-A: 1\r\nX-A: 2\r\nDate: Sat, 21 Nov 2026 08:00:00 +0000\r\n"
-			      "To: b@example.org\r\n\r\n";
+static const char message[] =
+	"From: x <root@lab.example.edu>\r\nSubject: one\r\nX-A: 1\r\nX-A: 2\r\nDate: Sat, 21 Nov 2026 08:00:00 +0000\r\n"
+	"To: b@example.org\r\n\r\n";
 
 static struct span written(struct rig *r)
 {
@@ -156,9 +181,15 @@ static void who_observes_changes_nothing(void)
 	struct rig r;
 
 	rig_prepare(&r);
-	const char *const policies[] = { "p", rig_policy(&r, "p", edits), "q",
-		                         rig_policy(&r, "q", "function on.connect(conn) conn:use_profile('lax') return relay.reject { rule = 'q', text = 'no' } end"), NULL };
-	rig_start(&r, rig_bundle(&r, "{ name = 'p', mode = 'observe' }, { name = 'q', mode = 'observe' }", policies));
+	const char *const policies[] = {
+		"p", rig_policy(&r, "p", edits), "q",
+		rig_policy(
+			&r, "q",
+			"function on.connect(conn) conn:use_profile('lax') return relay.reject { rule = 'q', text = 'no' } end"),
+		NULL
+	};
+	rig_start(&r, rig_bundle(&r, "{ name = 'p', mode = 'observe' }, { name = 'q', mode = 'observe' }",
+				 policies));
 	rig_message(&r, message);
 	CHECK_INT(VERDICT_NONE, rig_ask(&r, HOOK_MESSAGE)->kind);
 	CHECK_SPAN(message, written(&r));
@@ -172,7 +203,8 @@ static void who_observes_changes_nothing(void)
 	CHECK_INT(2, r.path.n);
 	CHECK_INT(HOOK_MODE_OBSERVE, r.path.step[1].mode);
 	CHECK_INT(VERDICT_REJECT, r.path.step[1].kind);
-	CHECK_INT(1, metric_sum_label(METRIC_HOOK_OBSERVED_TOTAL, SPAN("q"), (struct metric_shard *[]){ &r.metrics }, 1));
+	CHECK_INT(1, metric_sum_label(METRIC_HOOK_OBSERVED_TOTAL, SPAN("q"),
+				      (struct metric_shard *[]){ &r.metrics }, 1));
 	rig_close(&r);
 }
 
@@ -180,7 +212,9 @@ static void actions_reach_the_session(void)
 {
 	struct rig r;
 
-	rig_open(&r, "function on.connect(conn) conn:use_profile('lax') end\nfunction on.helo(conn) conn:use_profile('none') end");
+	rig_open(
+		&r,
+		"function on.connect(conn) conn:use_profile('lax') end\nfunction on.helo(conn) conn:use_profile('none') end");
 	CHECK_INT(VERDICT_NONE, rig_ask(&r, HOOK_CONNECT)->kind);
 	CHECK_STR("profile lax", r.did);
 	CHECK(rig_ask(&r, HOOK_HELO)->broken);
@@ -191,23 +225,38 @@ static void actions_reach_the_session(void)
 static void observers_are_told(void)
 {
 	struct rig r;
-	const struct verdict v = { .kind = VERDICT_REJECT, .code = 550, .rule = SPAN("r"), .text = SPAN("no"), .enhanced = SPAN("5.7.1") };
+	const struct verdict v = { .kind = VERDICT_REJECT,
+				   .code = 550,
+				   .rule = SPAN("r"),
+				   .text = SPAN("no"),
+				   .enhanced = SPAN("5.7.1") };
 
-	rig_open(&r, "function on.refused(conn, refusal) conn:log('warn', 'told', { rule = refusal.rule, code = refusal.code, id = conn.id }) end\n"
-	             "function on.bounced(msg, attempt) relay.log.info('bounced', { id = msg.queue_id, to = attempt.recipient, code = attempt.code }) end\n"
-	             "function on.accepted(txn, msg) relay.metric.count('accepted', msg.subject) end");
+	rig_open(
+		&r,
+		"function on.refused(conn, refusal) conn:log('warn', 'told', { rule = refusal.rule, code = refusal.code, id = conn.id }) end\n"
+		"function on.bounced(msg, attempt) relay.log.info('bounced', { id = msg.queue_id, to = attempt.recipient, code = attempt.code }) end\n"
+		"function on.accepted(txn, msg) relay.metric.count('accepted', msg.subject) end");
 	const void *list = policy_hook_ops.list(r.rt, SPAN("relay"));
-	policy_hook_ops.observe(r.rt, &(struct hook_event){ .id = OBSERVER_REFUSED, .policies = list, .conn = &r.conn, .verdict = &v });
+	policy_hook_ops.observe(
+		r.rt, &(struct hook_event){
+			      .id = OBSERVER_REFUSED, .policies = list, .conn = &r.conn, .verdict = &v });
 	CHECK(rig_logged(&r, "\"text\":\"told\""));
 	CHECK(rig_logged(&r, "\"rule\":\"r\""));
-	policy_hook_ops.observe(r.rt, &(struct hook_event){ .id = OBSERVER_BOUNCED, .policies = list, .queue_id = SPAN("q1"),
-	                                                    .recipient = SPAN("b@example.org"), .code = 550 });
+	policy_hook_ops.observe(r.rt, &(struct hook_event){ .id = OBSERVER_BOUNCED,
+							    .policies = list,
+							    .queue_id = SPAN("q1"),
+							    .recipient = SPAN("b@example.org"),
+							    .code = 550 });
 	CHECK(rig_logged(&r, "\"to\":\"b@example.org\""));
 	rig_message(&r, "Subject: hello\r\n\r\n");
-	policy_hook_ops.observe(r.rt, &(struct hook_event){ .id = OBSERVER_ACCEPTED, .policies = list, .txn = &r.txn, .msg = &r.msg });
-	CHECK_INT(1, metric_sum_label(METRIC_POLICY_COUNTS_TOTAL, SPAN("accepted:hello"), (struct metric_shard *[]){ &r.metrics }, 1));
+	policy_hook_ops.observe(
+		r.rt, &(struct hook_event){
+			      .id = OBSERVER_ACCEPTED, .policies = list, .txn = &r.txn, .msg = &r.msg });
+	CHECK_INT(1, metric_sum_label(METRIC_POLICY_COUNTS_TOTAL, SPAN("accepted:hello"),
+				      (struct metric_shard *[]){ &r.metrics }, 1));
 	rig_close(&r);
 }
 
-TEST_MAIN(TEST(fields_are_there), TEST(what_is_not_there_yet_is_an_error), TEST(what_is_over_is_gone), TEST(vars_live_as_long_as_their_owner),
-          TEST(a_message_is_edited), TEST(who_observes_changes_nothing), TEST(actions_reach_the_session), TEST(observers_are_told))
+TEST_MAIN(TEST(fields_are_there), TEST(what_is_not_there_yet_is_an_error), TEST(what_is_over_is_gone),
+	  TEST(vars_live_as_long_as_their_owner), TEST(a_message_is_edited),
+	  TEST(who_observes_changes_nothing), TEST(actions_reach_the_session), TEST(observers_are_told))

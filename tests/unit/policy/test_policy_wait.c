@@ -1,4 +1,5 @@
-/* Policies that wait: for DNS, for limits, for several things at once; and what happens when nobody wants the answer any more. */
+/* Policies that wait: for DNS, for limits, for several things at once; and what happens when nobody wants the answer
+ * any more. */
 #include "dns/dns.h"
 #include "policy_rig.h"
 
@@ -45,8 +46,11 @@ static void expect_text(const char *body, const char *text)
 	struct rig r;
 	char all[2048];
 
-	(void)snprintf(all, sizeof all, "local function say(...) return relay.reject { rule = 'x', text = table.concat({ ... }, ' ') } end\n"
-	                                "function on.helo(conn) %s end", body);
+	(void)snprintf(
+		all, sizeof all,
+		"local function say(...) return relay.reject { rule = 'x', text = table.concat({ ... }, ' ') } end\n"
+		"function on.helo(conn) %s end",
+		body);
 	open_with_dns(&r, all);
 	const struct verdict *v = rig_ask(&r, HOOK_HELO);
 	CHECK(!v->broken);
@@ -58,49 +62,67 @@ static void expect_text(const char *body, const char *text)
 
 static void answers_come_back(void)
 {
-	expect_text("local mx = relay.dns.mx('example.org') return say(#mx, mx[1].host, mx[1].preference, mx[2].host)",
-	            "2 mx1.example.org 10 mx2.example.org");
-	expect_text("local a = relay.dns.a('a.example.org') local t = relay.dns.txt('a.example.org') return say(a[1], t[1])",
-	            "192.0.2.1 v=spf1 -all");
-	expect_text("local a, err = relay.dns.mx('nosuch.example.org') return say(tostring(a), err.kind, err.result)", "nil none nxdomain");
-	expect_text("local a, err = relay.dns.mx('down.example.org') return say(tostring(a), err.kind)", "nil temp");
+	expect_text(
+		"local mx = relay.dns.mx('example.org') return say(#mx, mx[1].host, mx[1].preference, mx[2].host)",
+		"2 mx1.example.org 10 mx2.example.org");
+	expect_text(
+		"local a = relay.dns.a('a.example.org') local t = relay.dns.txt('a.example.org') return say(a[1], t[1])",
+		"192.0.2.1 v=spf1 -all");
+	expect_text(
+		"local a, err = relay.dns.mx('nosuch.example.org') return say(tostring(a), err.kind, err.result)",
+		"nil none nxdomain");
+	expect_text("local a, err = relay.dns.mx('down.example.org') return say(tostring(a), err.kind)",
+		    "nil temp");
 	expect_text("local a, err = relay.dns.mx('..') return say(tostring(a), err.kind)", "nil invalid");
-	expect_text("return say(tostring(relay.dns.resolves('example.org')), tostring(relay.dns.resolves('a.example.org')), "
-	            "tostring(relay.dns.resolves('no.example.org')), tostring(relay.dns.resolves('down.example.org')))",
-	            "true true false nil");
-	expect_text("local r = conn.reverse return say(r.status, r.name, #r.names)", "pass copier.example.edu 1");
+	expect_text(
+		"return say(tostring(relay.dns.resolves('example.org')), tostring(relay.dns.resolves('a.example.org')), "
+		"tostring(relay.dns.resolves('no.example.org')), tostring(relay.dns.resolves('down.example.org')))",
+		"true true false nil");
+	expect_text("local r = conn.reverse return say(r.status, r.name, #r.names)",
+		    "pass copier.example.edu 1");
 	expect_text("local r = relay.dns.reverse('192.0.2.99') return say(r.status, #r.names)", "no_ptr 0");
-	expect_text("local ok, r = pcall(relay.dns.a, 'a.example.org') return say(tostring(ok), r[1])", "true 192.0.2.1");
-	expect_text("local s = ('a b'):gsub('%a', function(c) return relay.dns.a('a.example.org')[1] end) return say(s)",
-	            "192.0.2.1 192.0.2.1");
-	expect_text("local t = { 'b', 'a' } table.sort(t, function(x, y) relay.dns.a('a.example.org') return x < y end) return say(t[1])", "a");
+	expect_text("local ok, r = pcall(relay.dns.a, 'a.example.org') return say(tostring(ok), r[1])",
+		    "true 192.0.2.1");
+	expect_text(
+		"local s = ('a b'):gsub('%a', function(c) return relay.dns.a('a.example.org')[1] end) return say(s)",
+		"192.0.2.1 192.0.2.1");
+	expect_text(
+		"local t = { 'b', 'a' } table.sort(t, function(x, y) relay.dns.a('a.example.org') return x < y end) return say(t[1])",
+		"a");
 }
 
 static void all_waits_for_several(void)
 {
-	expect_text("local got, err = relay.all { mx = function() return relay.dns.mx('example.org') end, "
-	            "a = function() return relay.dns.a('a.example.org') end, no = function() return relay.dns.a('no.example.org') end, "
-	            "now = function() return 7 end } return say(got.mx[1].host, got.a[1], tostring(got.no), err.no.kind, got.now)",
-	            "mx1.example.org 192.0.2.1 nil none 7");
-	expect_text("local got = relay.all { function() return 1 end, function() return 2 end } return say(got[1], got[2])", "1 2");
+	expect_text(
+		"local got, err = relay.all { mx = function() return relay.dns.mx('example.org') end, "
+		"a = function() return relay.dns.a('a.example.org') end, no = function() return relay.dns.a('no.example.org') end, "
+		"now = function() return 7 end } return say(got.mx[1].host, got.a[1], tostring(got.no), err.no.kind, got.now)",
+		"mx1.example.org 192.0.2.1 nil none 7");
+	expect_text(
+		"local got = relay.all { function() return 1 end, function() return 2 end } return say(got[1], got[2])",
+		"1 2");
 	expect_text("local got = relay.all {} return say(tostring(next(got)))", "nil");
-	expect_text("local got = relay.all { function() local i = relay.all { function() return relay.dns.a('a.example.org') end } return i[1][1] end } "
-	            "return say(got[1])",
-	            "192.0.2.1");
-	expect_text("local ok, err = pcall(relay.all, { function() error('inner') end, function() return relay.dns.a('a.example.org') end }) "
-	            "return say(tostring(ok), tostring((err:find('inner'))) ~= 'nil' and 'inner' or err)",
-	            "false inner");
+	expect_text(
+		"local got = relay.all { function() local i = relay.all { function() return relay.dns.a('a.example.org') end } return i[1][1] end } "
+		"return say(got[1])",
+		"192.0.2.1");
+	expect_text(
+		"local ok, err = pcall(relay.all, { function() error('inner') end, function() return relay.dns.a('a.example.org') end }) "
+		"return say(tostring(ok), tostring((err:find('inner'))) ~= 'nil' and 'inner' or err)",
+		"false inner");
 }
 
 static void a_child_that_fails_later_breaks_the_policy(void)
 {
 	struct rig r;
 
-	open_with_dns(&r, "function on.helo() relay.all { function() relay.dns.a('a.example.org') error('late') end, "
-	                  "function() while true do relay.dns.a('a.example.org') end end } end\n"
-	                  "function on.mail() relay.all { function() relay.dns.a('a.example.org') while true do end end } end\n"
-	                  "function on.rcpt() relay.all { function() while true do end end } end\n"
-	                  "function on.connect() return relay.accept end");
+	open_with_dns(
+		&r,
+		"function on.helo() relay.all { function() relay.dns.a('a.example.org') error('late') end, "
+		"function() while true do relay.dns.a('a.example.org') end end } end\n"
+		"function on.mail() relay.all { function() relay.dns.a('a.example.org') while true do end end } end\n"
+		"function on.rcpt() relay.all { function() while true do end end } end\n"
+		"function on.connect() return relay.accept end");
 	CHECK_SPAN("policy-error", rig_ask(&r, HOOK_HELO)->rule);
 	CHECK(rig_logged(&r, "policies/p.lua:4: late"));
 	CHECK_SPAN("policy-budget", rig_ask(&r, HOOK_MAIL)->rule);
@@ -113,10 +135,12 @@ static void limits_are_taken(void)
 {
 	struct rig r;
 
-	rig_open(&r, "function on.rcpt(txn, rcpt)\n"
-	             "  local l = relay.limit.take { key = 'device:' .. txn.conn.remote_ip, rate = '2/hour', on_store_failure = 'local' }\n"
-	             "  if not l.allowed then return relay.defer { rule = 'limit', text = 'again in ' .. l.retry_after } end\n"
-	             "  return relay.accept { rule = 'left' .. l.remaining }\nend");
+	rig_open(
+		&r,
+		"function on.rcpt(txn, rcpt)\n"
+		"  local l = relay.limit.take { key = 'device:' .. txn.conn.remote_ip, rate = '2/hour', on_store_failure = 'local' }\n"
+		"  if not l.allowed then return relay.defer { rule = 'limit', text = 'again in ' .. l.retry_after } end\n"
+		"  return relay.accept { rule = 'left' .. l.remaining }\nend");
 	CHECK_SPAN("left1", rig_ask(&r, HOOK_RCPT)->rule);
 	CHECK_SPAN("left0", rig_ask(&r, HOOK_RCPT)->rule);
 	CHECK_SPAN("limit", rig_ask(&r, HOOK_RCPT)->rule);
@@ -127,8 +151,10 @@ static void a_client_that_leaves_cancels(void)
 {
 	struct rig r;
 
-	open_with_dns(&r, "function on.helo() relay.dns.a('a.example.org') relay.log.warn('too late') return relay.accept end\n"
-	                  "function on.connect() return relay.accept end");
+	open_with_dns(
+		&r,
+		"function on.helo() relay.dns.a('a.example.org') relay.log.warn('too late') return relay.accept end\n"
+		"function on.connect() return relay.accept end");
 	for (int i = 0; i < 3; i++) {
 		rig_ask_only(&r, HOOK_HELO);
 		policy_hook_ops.cancel(r.rt, &r.call);
@@ -140,7 +166,8 @@ static void a_client_that_leaves_cancels(void)
 		CHECK_INT(VERDICT_DEFER, r.call.verdict.kind);
 		CHECK_SPAN("policy-canceled", r.call.verdict.rule);
 	}
-	CHECK_INT(3, policy_runtime_stats(r.rt).stale); /* the answers came, found nobody, and touched nothing */
+	CHECK_INT(3,
+		  policy_runtime_stats(r.rt).stale); /* the answers came, found nobody, and touched nothing */
 	CHECK_INT(0, policy_runtime_stats(r.rt).running);
 	log_flush(&r.log);
 	CHECK(span_find(buf_span(&r.out), SPAN("too late")) < 0);
@@ -175,11 +202,15 @@ static void nothing_waits_where_it_may_not(void)
 {
 	struct rig r;
 
-	open_with_dns(&r, "function on.session_closed(conn) relay.dns.a('a.example.org') end\n"
-	                  "function on.helo() local t = setmetatable({}, { __tostring = function() relay.dns.a('a.example.org') return 'x' end })\n"
-	                  "local ok, err = pcall(string.format, '%s', t) return relay.reject { rule = 'x', text = err } end");
-	policy_hook_ops.observe(r.rt, &(struct hook_event){ .id = OBSERVER_SESSION_CLOSED, .conn = &r.conn,
-	                                                    .policies = policy_hook_ops.list(r.rt, SPAN("relay")) });
+	open_with_dns(
+		&r,
+		"function on.session_closed(conn) relay.dns.a('a.example.org') end\n"
+		"function on.helo() local t = setmetatable({}, { __tostring = function() relay.dns.a('a.example.org') return 'x' end })\n"
+		"local ok, err = pcall(string.format, '%s', t) return relay.reject { rule = 'x', text = err } end");
+	policy_hook_ops.observe(
+		r.rt, &(struct hook_event){ .id = OBSERVER_SESSION_CLOSED,
+					    .conn = &r.conn,
+					    .policies = policy_hook_ops.list(r.rt, SPAN("relay")) });
 	CHECK(rig_logged(&r, "relay.dns.a waits: not available in 'session_closed', which only observes"));
 	const struct verdict *v = rig_ask(&r, HOOK_HELO);
 	CHECK(span_find(v->text, SPAN("cannot be called from a function that C calls")) >= 0);
@@ -207,15 +238,20 @@ static void many_wait_at_once(void)
 	struct view_conn conn[N];
 	char helo[N][16];
 
-	open_with_dns(&r, "function on.helo(conn, name) relay.dns.a('a.example.org') conn.vars.n = name relay.dns.mx('example.org')\n"
-	                  "return relay.reject { rule = name, text = conn.vars.n } end");
+	open_with_dns(
+		&r,
+		"function on.helo(conn, name) relay.dns.a('a.example.org') conn.vars.n = name relay.dns.mx('example.org')\n"
+		"return relay.reject { rule = name, text = conn.vars.n } end");
 	for (int i = 0; i < N; i++) {
 		conn[i] = r.conn;
 		conn[i].policy = NULL;
 		(void)snprintf(helo[i], sizeof helo[i], "host%d", i);
 		conn[i].helo = span_of(helo[i]);
-		call[i] = (struct hook_call){ .id = HOOK_HELO, .policies = policy_hook_ops.list(r.rt, SPAN("relay")), .conn = &conn[i],
-			                      .mem = r.mem, .done = ignore_done };
+		call[i] = (struct hook_call){ .id = HOOK_HELO,
+					      .policies = policy_hook_ops.list(r.rt, SPAN("relay")),
+					      .conn = &conn[i],
+					      .mem = r.mem,
+					      .done = ignore_done };
 		policy_hook_ops.start(r.rt, &call[i]);
 	}
 	for (int n = 0; n < 50 && policy_runtime_stats(r.rt).running; n++)
@@ -228,6 +264,7 @@ static void many_wait_at_once(void)
 	close_with_dns(&r);
 }
 
-TEST_MAIN(TEST(answers_come_back), TEST(all_waits_for_several), TEST(a_child_that_fails_later_breaks_the_policy), TEST(limits_are_taken),
-          TEST(a_client_that_leaves_cancels), TEST(closing_answers_those_who_wait), TEST(nothing_waits_where_it_may_not),
-          TEST(many_wait_at_once))
+TEST_MAIN(TEST(answers_come_back), TEST(all_waits_for_several),
+	  TEST(a_child_that_fails_later_breaks_the_policy), TEST(limits_are_taken),
+	  TEST(a_client_that_leaves_cancels), TEST(closing_answers_those_who_wait),
+	  TEST(nothing_waits_where_it_may_not), TEST(many_wait_at_once))

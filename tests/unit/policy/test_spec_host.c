@@ -84,17 +84,18 @@ static void what_does_not_hold_fails(void)
 {
 	struct buf out = BUF_INIT(1 << 20);
 	struct spec_result r;
-	struct span got = run("local t = require 'relay.testing'\n"
-	                      "local text = [[return require 'relay'.policy { name = 'p', api = 1, setup = function() return {\n"
-	                      "connect = function() return require 'relay'.reject { rule = 'x', text = 'no' } end, helo = function() error 'oops' end } end }]]\n"
-	                      "t.it('a', function() t.no_opinion(t.policy('p', {}, { text = text }):connect()) end)\n"
-	                      "t.it('b', function() t.verdict(t.policy('p', {}, { text = text }):connect(), 'reject', 550) end)\n"
-	                      "t.it('c', function() t.verdict(t.policy('p', {}, { text = text }):helo(), 'defer') end)\n"
-	                      "t.it('d', function() t.equal({ 1, { 2 } }, { 1, { 3 } }) end)\n"
-	                      "t.it('e', function() t.logged(t.policy('p', {}, { text = text }), 'x') end)\n"
-	                      "t.it('f', function() local x = nil + 1 end)\n"
-	                      "t.it('g', function() t.verdict(t.policy('p', {}, { text = text }):helo(), 'broken') end)\n",
-	                      &out, &r);
+	struct span got = run(
+		"local t = require 'relay.testing'\n"
+		"local text = [[return require 'relay'.policy { name = 'p', api = 1, setup = function() return {\n"
+		"connect = function() return require 'relay'.reject { rule = 'x', text = 'no' } end, helo = function() error 'oops' end } end }]]\n"
+		"t.it('a', function() t.no_opinion(t.policy('p', {}, { text = text }):connect()) end)\n"
+		"t.it('b', function() t.verdict(t.policy('p', {}, { text = text }):connect(), 'reject', 550) end)\n"
+		"t.it('c', function() t.verdict(t.policy('p', {}, { text = text }):helo(), 'defer') end)\n"
+		"t.it('d', function() t.equal({ 1, { 2 } }, { 1, { 3 } }) end)\n"
+		"t.it('e', function() t.logged(t.policy('p', {}, { text = text }), 'x') end)\n"
+		"t.it('f', function() local x = nil + 1 end)\n"
+		"t.it('g', function() t.verdict(t.policy('p', {}, { text = text }):helo(), 'broken') end)\n",
+		&out, &r);
 	CHECK_INT(7, r.run);
 	CHECK_INT(6, r.failed);
 	CHECK_OUT("not ok a\n");
