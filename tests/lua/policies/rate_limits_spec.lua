@@ -86,7 +86,8 @@ t.describe("rate_limits", function()
   end)
 
   t.it("counts recipients where that is asked for", function()
-    local p = t.policy("rate_limits", { recipients_per_device = "60/hour,burst=5", advice = "for mail to many use lists.example.edu" })
+    local p = t.policy("rate_limits",
+      { recipients_per_device = "60/hour,burst=5", advice = "for mail to many use lists.example.edu" })
     t.no_opinion(message(p, nil, 5))
     local v = message(p)
     over(v, 60, "recipients are over")
