@@ -3,7 +3,8 @@
 -- rcpt  refuse recipients from clients whose name is not confirmed; put it behind internal_domains, so that mail to our own domains
 --       goes through all the same
 --
--- A resolver that does not answer is not a mismatch: the client is asked to come again (451), never refused for good.
+-- A resolver that does not answer is not a mismatch: the client is asked to come again (451), never refused for good. On a listener
+-- that does not look names up itself (reverse_dns = false) the policy asks.
 
 local relay = require "relay"
 
@@ -35,6 +36,7 @@ return relay.policy {
       local ip = txn.conn.remote_ip
       if exempt:contains(ip) then return nil end
       local reverse = txn.conn.reverse
+      if reverse.status == "off" then reverse = relay.dns.reverse(ip) end
       if reverse.status == "temperror" then
         return relay.defer { code = 451, enhanced = "4.7.25", rule = "reverse-dns-unknown",
           text = ("the DNS does not tell the name of %s now; try again later"):format(ip) }
