@@ -21,17 +21,27 @@ return relay.policy {
   },
   setup = function(opt)
     local domains = relay.domains.set(opt.domains)
-    local on = {}
+    local spelled, on = {}, {}
+    for i, domain in ipairs(opt.domains) do
+      spelled[i] = domain:gsub("^%*%.", "."):gsub("%.$", "") -- as the set reads them, so does the header
+    end
+
+    -- A field can have addresses of several of the domains; the original is what it was before the first.
+    local function rewrite_header(msg)
+      local before = msg:count("X-Original-From")
+      for _, domain in ipairs(spelled) do
+        msg:rewrite_senders { template = opt.template, domain = domain, default_domain = opt.unqualified,
+          keep_original = opt.keep_original and msg:count("X-Original-From") == before }
+      end
+    end
+
     function on.message(txn, msg)
       local sender = txn.sender
       if domains:contains(sender.domain) then
         local rewritten = relay.address.rewrite(opt.template, sender.address)
-        if rewritten then msg:set_sender(rewritten) end
+        if rewritten and rewritten ~= sender.address then msg:set_sender(rewritten) end
       end
-      for _, domain in ipairs(opt.domains) do
-        msg:rewrite_senders { template = opt.template, domain = domain, default_domain = opt.unqualified,
-          keep_original = opt.keep_original }
-      end
+      rewrite_header(msg)
     end
     return on
   end,
