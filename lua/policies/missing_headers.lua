@@ -27,6 +27,7 @@ return relay.policy {
       local mended = msg:mend { wanted = opt.mend, from = opt.from or (sender ~= "" and sender) or nil }
       local names = {}
       for name in pairs(mended) do names[#names + 1] = name end
+      table.sort(names)
       if #names > 0 then
         txn:log("info", "headers_mended", { faults = table.concat(names, " ") })
       end

@@ -41,8 +41,8 @@ t.describe("missing_headers", function()
   end)
 
   t.it("keeps the first of doubled fields, and all recipients", function()
-    local p = after(t.policy("missing_headers"), { WHOLE[1], WHOLE[2], "From: first@example.edu", "Subject: one", "To: x@example.net",
-      "From: second@example.edu", "Subject: two", "Message-ID: <2@example.edu>", "To: y@example.net" })
+    local p = after(t.policy("missing_headers"), { WHOLE[1], WHOLE[2], "From: first@example.edu", "Subject: one",
+      "To: x@example.net", "From: second@example.edu", "Subject: two", "Message-ID: <2@example.edu>", "To: y@example.net" })
     t.equal("first@example.edu", p:header "From")
     t.equal("one", p:header "Subject")
     t.equal("<1@example.edu>", p:header "Message-ID")
@@ -52,7 +52,8 @@ t.describe("missing_headers", function()
   end)
 
   t.it("does not touch what is signed", function()
-    local p = after(t.policy("missing_headers"), { "DKIM-Signature: v=1; d=example.edu; h=from; b=x", "Subject: one", "Subject: two" })
+    local p = after(t.policy("missing_headers"),
+      { "DKIM-Signature: v=1; d=example.edu; h=from; b=x", "Subject: one", "Subject: two" })
     t.equal(nil, p:header "Date")
     t.equal(nil, p:header "From")
     t.equal(2, count(p, "Subject"))
