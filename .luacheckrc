@@ -11,3 +11,13 @@ files["lua/lib/cli"] = { read_globals = { "host" } }
 
 -- Configuration is evaluated in an environment of its own; its words are those of schema/.
 files["**/*.conf.lua"] = { std = "none", allow_defined = true, ignore = { "1.." } }
+
+-- Policies see what schema/lua_api.lua lists, and write no global.
+local api = dofile("schema/lua_api.lua")
+local strings = {}
+for _, name in ipairs(api.strings) do strings[name] = {} end
+stds.policy = { read_globals = {} }
+for _, name in ipairs(api.globals) do
+  stds.policy.read_globals[name] = { other_fields = name ~= "string", fields = name == "string" and strings or nil }
+end
+files["lua/policies/**/*.lua"] = { std = "policy" }

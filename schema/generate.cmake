@@ -31,3 +31,13 @@ add_custom_command(OUTPUT ${CMAKE_BINARY_DIR}/config.md
   COMMAND ${LUAJIT} ${CMAKE_SOURCE_DIR}/schema/gen/config_doc.lua ${CMAKE_SOURCE_DIR}/schema ${CMAKE_BINARY_DIR}/config.md
   DEPENDS ${schema_inputs} COMMENT "schema: config.md")
 add_custom_target(config_doc ALL DEPENDS ${CMAKE_BINARY_DIR}/config.md)
+
+# The reference of the policy API.
+set(policy_reference ${GEN}/doc/policy-api.md)
+add_custom_command(OUTPUT ${policy_reference}
+  COMMAND ${CMAKE_COMMAND} -E make_directory ${GEN}/doc
+  COMMAND ${LUAJIT} ${CMAKE_SOURCE_DIR}/schema/gen/lua_reference.lua ${CMAKE_SOURCE_DIR}/schema ${policy_reference}
+  DEPENDS ${CMAKE_SOURCE_DIR}/schema/lua_api.lua ${CMAKE_SOURCE_DIR}/schema/hooks.lua
+          ${CMAKE_SOURCE_DIR}/schema/gen/lua_reference.lua COMMENT "schema: policy reference")
+add_custom_target(reference ALL DEPENDS ${policy_reference})
+install(FILES ${policy_reference} DESTINATION share/doc/postern)
