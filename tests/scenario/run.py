@@ -260,7 +260,7 @@ class Scenario:
             self.fail("expected %d records with %r, there are %d" % (wanted, fields, len(found)))
 
     def do_cli(self, words, under):
-        command, _, wanted = self.line.partition(" ~ ")
+        command, _, wanted = self.fill(self.line, words[1]).partition(" ~ ")
         arguments, status = shlex.split(command)[2:], 0
         if arguments[0].isdigit():
             status = int(arguments.pop(0))
