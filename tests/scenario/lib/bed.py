@@ -164,9 +164,10 @@ class Relay:
             self.process.stop()
             raise Failure("the relay started, it should not have") from None
         self.process.stop()
+        said, self.process = self.log_text(), None
         if status == 0:
             raise Failure("the relay ended with status 0, it should have failed")
-        return self.log_text()
+        return said
 
     def port(self, listener):
         opened = self.process.err.find(event="listener_opened", listener=listener)
