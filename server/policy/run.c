@@ -70,7 +70,7 @@ static void finish(struct policy_run *run)
 	run_drop_coros(run);
 	timer_unset(rt->env.loop, &run->deadline);
 	metric_set(rt->env.metrics, METRIC_LUA_BYTES, (int64_t)run->vm->box.used_bytes);
-	metric_observe(rt->env.metrics, METRIC_HOOK_SECONDS, loop_now_us(rt->env.loop) - run->asked_us);
+	metric_observe(rt->env.metrics, METRIC_HOOK_SECONDS, run->took_us);
 	task_schedule(rt->env.loop, &run->done);
 }
 
@@ -93,6 +93,7 @@ static void step_broken(struct policy_run *run, const char *rule)
 	const struct verdict v = broken_verdict(rule, run->use->name);
 
 	run_drop_coros(run);
+	msg_meta_forget(run);
 	run_report_step(run, &v);
 	if (run->observing) {
 		ask_next(run);
@@ -318,7 +319,6 @@ static void ask_next(struct policy_run *run)
 		if (function == LUA_NOREF)
 			continue;
 		run->use = use;
-		run->asked_us = loop_now_us(rt->env.loop);
 		run->observing = use->mode == HOOK_MODE_OBSERVE ||
 				 (use->mode == HOOK_MODE_CANARY &&
 				  !is_in_canary(use, run->conn, loop_wall_us(rt->env.loop)));
@@ -353,7 +353,6 @@ void run_start(struct policy_vm *vm, struct hook_call *call)
 	run->call = call;
 	run->hook_name = hook_name(call->id);
 	run->conn = call->conn ? call->conn : call->txn ? call->txn->conn : NULL;
-	run->asked_us = loop_now_us(vm->rt->env.loop);
 	call->impl = run;
 	call->pending = true;
 	metric_add_label(vm->rt->env.metrics, METRIC_HOOK_CALLS_TOTAL, span_of(run->hook_name), 1);

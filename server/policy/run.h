@@ -30,7 +30,8 @@ struct policy_run {
 	struct list coros;
 	struct coro *main;
 	struct budget budget;
-	int64_t asked_us, waiting_since_us, waited_us;
+	int64_t waiting_since_us, waited_us; /* of the policy that is asked */
+	int64_t took_us;                     /* all of them, waiting included */
 	struct timer deadline;
 	struct task done;
 	struct view_ud *rcpt, *msg;      /* what policies see; NULL: not made */

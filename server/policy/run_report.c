@@ -170,9 +170,11 @@ void run_report_observed(struct policy_run *run, const struct verdict *v)
 
 void run_report_step(struct policy_run *run, const struct verdict *v)
 {
+	const int64_t took_us = run->budget.compute_us + run->waited_us;
+
+	run->took_us += took_us;
 	if (!run->call->path)
 		return;
-	const int64_t took_us = run->budget.compute_us + run->waited_us;
 	const struct decision d = {
 		.hook = (uint8_t)run->call->id,
 		.kind = (uint8_t)v->kind,

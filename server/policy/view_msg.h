@@ -30,3 +30,5 @@ extern const struct view_method view_msg_methods[];
 void msg_meta_push(lua_State *L, struct view_ud *u);
 /* A policy has returned: what it changed in msg.meta is kept with the message. NULL, or a phrase that says why it cannot be. */
 const char *msg_meta_commit(struct policy_run *run);
+/* It failed: what it changed is dropped. */
+void msg_meta_forget(struct policy_run *run);

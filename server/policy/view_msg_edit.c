@@ -313,7 +313,8 @@ static int pl_mend(lua_State *L)
 					    .unique = m->queue_id };
 	const struct span from = string_in(L, 2, "from");
 	/* The sender of a device that is allowed much may be no address for From: then that is not mended. */
-	if (from.n && parse_address(m, from, SMTP_LAX_ALL, &repair.from_local, &repair.from_domain) && !repair.from_domain.n)
+	if (from.n && parse_address(m, from, SMTP_LAX_ALL, &repair.from_local, &repair.from_domain) &&
+	    !repair.from_domain.n)
 		repair.from_local = SPAN("");
 	repair.host = string_in(L, 2, "host");
 	if (!repair.host.n)

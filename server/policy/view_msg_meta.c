@@ -28,7 +28,7 @@ void msg_meta_push(lua_State *L, struct view_ud *u)
 	lua_rawgeti(L, LUA_REGISTRYINDEX, run->meta_ref);
 }
 
-static void forget(struct policy_run *run)
+void msg_meta_forget(struct policy_run *run)
 {
 	luaL_unref(run->vm->box.L, LUA_REGISTRYINDEX, run->meta_ref);
 	run->meta_ref = LUA_NOREF;
@@ -44,7 +44,7 @@ const char *msg_meta_commit(struct policy_run *run)
 	if (run->meta_ref == LUA_NOREF)
 		return NULL;
 	if (run->observing || !m || run->call->id != HOOK_MESSAGE) {
-		forget(run);
+		msg_meta_forget(run);
 		return NULL;
 	}
 	lua_rawgeti(L, LUA_REGISTRYINDEX, run->meta_ref);
@@ -60,6 +60,6 @@ const char *msg_meta_commit(struct policy_run *run)
 		why = "the message cannot keep it";
 	buf_free(&text);
 	if (why)
-		forget(run);
+		msg_meta_forget(run);
 	return why;
 }

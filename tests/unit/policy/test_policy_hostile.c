@@ -181,6 +181,31 @@ static void a_state_that_is_full_is_made_anew(void)
 	rig_close(&r);
 }
 
+static void recursion_ends(void)
+{
+	static const char *const bodies[] = {
+		"local function f() return 1 + f() end f()",
+		"local t = setmetatable({}, {}) getmetatable(t).__tostring = function() return string.format('%s', t) end tostring(t)",
+		"local t = setmetatable({}, {}) getmetatable(t).__index = function(_, k) return t[k .. 'x'] end local x = t.a",
+		"local function f(...) return select('#', ...) + f(1, ...) end f()",
+		"local t = {} for i = 1, 1e6 do t[i] = i end return unpack(t)",
+		"local function f() local ok, e = pcall(f) error(e) end f()",
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(bodies); i++) {
+		struct rig r;
+		char text[512];
+		(void)snprintf(text, sizeof text, "function on.connect(conn) %s end" ALIVE, bodies[i]);
+		rig_open(&r, text);
+		const struct verdict *v = rig_ask(&r, HOOK_CONNECT);
+		CHECK(v->broken);
+		if (!v->broken)
+			printf("  %s\n", bodies[i]);
+		check_alive(&r);
+		rig_close(&r);
+	}
+}
+
 static void an_error_in_every_hook(void)
 {
 	struct rig r;
@@ -338,5 +363,5 @@ static void a_dead_resolver_ends_at_the_deadline(void)
 TEST_MAIN(TEST(an_endless_loop_ends), TEST(pcall_does_not_help_it), TEST(a_callback_from_c_does_not_help_it),
 	  TEST(an_endless_pattern_ends), TEST(it_may_not_compute_for_long),
 	  TEST(a_huge_string_is_an_error_of_that_hook), TEST(a_state_that_is_full_is_made_anew),
-	  TEST(an_error_in_every_hook), TEST(the_sandbox_has_no_holes), TEST(what_is_no_verdict_is_a_bug),
-	  TEST(a_dead_resolver_ends_at_the_deadline))
+	  TEST(recursion_ends), TEST(an_error_in_every_hook), TEST(the_sandbox_has_no_holes),
+	  TEST(what_is_no_verdict_is_a_bug), TEST(a_dead_resolver_ends_at_the_deadline))

@@ -208,6 +208,29 @@ static void who_observes_changes_nothing(void)
 	rig_close(&r);
 }
 
+/* Two policies: the first only observes, changes msg.meta and fails; nothing of it may reach the second one's. */
+static void who_fails_leaves_nothing(void)
+{
+	struct rig r;
+
+	rig_prepare(&r);
+	const char *const policies[] = {
+		"p", rig_policy(&r, "p", "function on.message(txn, msg) msg.meta.p = 1 error('oops') end"),
+		"q", rig_policy(&r, "q", "function on.message(txn, msg) msg.meta.q = 2 end"), NULL
+	};
+	rig_start(&r, rig_bundle(&r, "{ name = 'p', mode = 'observe' }, { name = 'q' }", policies));
+	rig_message(&r, message);
+	CHECK_INT(VERDICT_NONE, rig_ask(&r, HOOK_MESSAGE)->kind);
+	CHECK_SPAN("{\"q\":2}", r.msg.meta);
+	rig_close(&r);
+
+	rig_open(&r, "function on.message(txn, msg) msg.meta.f = function() end end");
+	rig_message(&r, message);
+	CHECK(rig_ask(&r, HOOK_MESSAGE)->broken);
+	CHECK(rig_logged(&r, "msg.meta: a value that is no plain data"));
+	rig_close(&r);
+}
+
 static void actions_reach_the_session(void)
 {
 	struct rig r;
@@ -259,4 +282,5 @@ static void observers_are_told(void)
 
 TEST_MAIN(TEST(fields_are_there), TEST(what_is_not_there_yet_is_an_error), TEST(what_is_over_is_gone),
 	  TEST(vars_live_as_long_as_their_owner), TEST(a_message_is_edited),
-	  TEST(who_observes_changes_nothing), TEST(actions_reach_the_session), TEST(observers_are_told))
+	  TEST(who_observes_changes_nothing), TEST(who_fails_leaves_nothing), TEST(actions_reach_the_session),
+	  TEST(observers_are_told))

@@ -181,6 +181,31 @@ static void a_client_that_leaves_cancels(void)
 	close_with_dns(&r);
 }
 
+static void a_reload_lets_those_who_wait_end(void)
+{
+	struct rig r;
+	struct errtext why;
+
+	open_with_dns(
+		&r,
+		"function on.helo() relay.dns.a('a.example.org') return relay.accept { rule = 'old' } end");
+	rig_ask_only(&r, HOOK_HELO);
+	const char *const policies[] = {
+		"n", rig_policy(&r, "n", "function on.helo() return relay.accept { rule = 'new' } end"), NULL
+	};
+	struct policy_bundle *b = rig_bundle(&r, "{ name = 'n' }", policies);
+	NEED(b != NULL);
+	CHECK_INT(0, policy_runtime_reload(r.rt, b, &why));
+	policy_bundle_unref(&b);
+	for (int n = 0; n < 10; n++)
+		(void)loop_run_once(r.loop, false);
+	CHECK_INT(1, r.answers);
+	CHECK_SPAN("old", r.call.verdict.rule);
+	CHECK_INT(1, policy_runtime_stats(r.rt).states);
+	CHECK_SPAN("new", rig_ask(&r, HOOK_HELO)->rule);
+	close_with_dns(&r);
+}
+
 static void closing_answers_those_who_wait(void)
 {
 	struct rig r;
@@ -266,5 +291,5 @@ static void many_wait_at_once(void)
 
 TEST_MAIN(TEST(answers_come_back), TEST(all_waits_for_several),
 	  TEST(a_child_that_fails_later_breaks_the_policy), TEST(limits_are_taken),
-	  TEST(a_client_that_leaves_cancels), TEST(closing_answers_those_who_wait),
-	  TEST(nothing_waits_where_it_may_not), TEST(many_wait_at_once))
+	  TEST(a_client_that_leaves_cancels), TEST(a_reload_lets_those_who_wait_end),
+	  TEST(closing_answers_those_who_wait), TEST(nothing_waits_where_it_may_not), TEST(many_wait_at_once))
