@@ -119,6 +119,7 @@ struct spool_chore *spool_log_chore(struct spool_log *log, int64_t now_us, int64
 	c->fs = log->cfg.fs;
 	c->dir = log->dir;
 	c->fd = -1;
+	spool_compact_settle(log);
 	const bool make = wants_segment(log);
 	if (make && now_us >= log->retry_us)
 		choose_make(log, c, wall_us);

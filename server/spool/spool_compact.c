@@ -1,7 +1,8 @@
 /* Compaction: one message that is held for weeks must not hold the disk space of millions that passed.
  *
- * When more than COMPACT_SLACK segments and half of what lives is dead weight, the segment that costs least to empty is read,
- * piece by piece, within a rate, and what in it still matters is gathered again like new records:
+ * When COMPACT_SLACK segments are dead and others need them, or when more than that and half of what lives is dead weight, one
+ * that costs little to empty is read, piece by piece, within a rate, and what in it still matters is gathered again like new
+ * records. This is looked at once for each segment that is begun.
  *
  *   message    if the index says that this is its place: a copy (MOVED) that ends with the owner's state as one note (SNAPSHOT)
  *   note       if it tells something about a live message in another segment: the owner's state, as above
@@ -25,41 +26,48 @@ enum { COMPACT_SLACK = 4, GAIN_MIN_PART = 8, SNAPSHOT_MAX = 4 * 1024 * 1024 };
 
 /* ---- which one ------------------------------------------------------------------------------------------------ */
 
-static bool is_slack(const struct spool_log *log, uint64_t octets, uint64_t live)
-{
-	return octets > live + live / 2 + COMPACT_SLACK * log->cfg.segment_octets;
-}
-
 /* At most what would have to be written again. */
 static uint64_t cost_of(const struct spool_segment *seg)
 {
 	return seg->live_octets + (seg->pins ? seg->about_octets : 0);
 }
 
+static bool may_be_emptied(const struct spool_segment *seg)
+{
+	/* One that has nothing to be copied only waits for an older one. */
+	return seg->state == SPOOL_SEGMENT_CLOSED && !seg->keep && !spool_segment_is_free(seg) &&
+	       (seg->live || seg->about_octets);
+}
+
 static struct spool_segment *choose(const struct spool_log *log)
 {
-	struct spool_segment *best = NULL, *oldest = NULL;
-	uint64_t octets = 0, live = 0;
+	struct spool_segment *best = NULL, *oldest_dead = NULL;
+	uint64_t octets = 0, live = 0, dead = 0;
 
 	for (size_t i = 0; i < log->segments.n; i++) {
 		struct spool_segment *seg = log->segments.v[i];
-		if (seg->state != SPOOL_SEGMENT_CLOSED || seg->keep || spool_segment_is_free(seg))
+		if (seg->state == SPOOL_SEGMENT_CLOSED && !seg->keep) {
+			octets += seg->octets;
+			live += seg->live_octets;
+			dead += seg->live ? 0 : seg->octets;
+		}
+		if (!may_be_emptied(seg))
 			continue;
-		octets += seg->octets;
-		live += seg->live_octets;
-		if (!seg->live && !seg->about_octets)
-			continue; /* only waits for an older one */
-		if (!oldest && !seg->live)
-			oldest = seg;
+		if (!oldest_dead && !seg->live)
+			oldest_dead = seg;
 		if (!best ||
 		    (double)cost_of(seg) * (double)best->octets < (double)cost_of(best) * (double)seg->octets)
 			best = seg;
 	}
-	if (!is_slack(log, octets, live))
-		return NULL; /* the rest is what cannot be helped */
+	/* A dead one that an older one needs often keeps a whole row of them, each needed by the one before. */
+	if (dead > COMPACT_SLACK * log->cfg.segment_octets && oldest_dead &&
+	    cost_of(oldest_dead) < oldest_dead->octets / 2)
+		return oldest_dead;
+	if (octets <= live + live / 2 + COMPACT_SLACK * log->cfg.segment_octets)
+		return NULL;
 	/* Nothing but notes and drops everywhere: the oldest of them, so that notes that are superseded fall out. */
-	if (best && cost_of(best) > best->octets / 4 * 3 && oldest)
-		return oldest;
+	if (best && oldest_dead && cost_of(best) > best->octets / 4 * 3)
+		return oldest_dead;
 	return best;
 }
 
@@ -84,15 +92,22 @@ static void finish(struct spool_log *log)
 						      .moved = k->moved });
 }
 
+void spool_compact_settle(struct spool_log *log)
+{
+	const struct spool_compaction *k = &log->compaction;
+
+	if (!k->segment || k->pending)
+		return;
+	if (k->failed || k->at == k->segment->end || (!k->segment->live && !k->segment->pins))
+		finish(log);
+}
+
 bool spool_compact_wants(struct spool_log *log, int64_t now_us, int64_t *again_us_r)
 {
 	struct spool_compaction *k = &log->compaction;
 
-	if (k->segment && !k->pending && (k->failed || k->at == k->segment->end))
-		finish(log);
 	if (!k->segment) {
-		if (!log->active || log->active->seq == k->hold_seq ||
-		    !is_slack(log, log->segments.octets - log->active->octets, log->segments.live_octets))
+		if (!log->active || log->active->seq == k->hold_seq)
 			return false;
 		struct spool_segment *seg = choose(log);
 		if (!seg) {
@@ -123,15 +138,29 @@ static void gather(struct spool_log *log, struct spool_rec *r)
 	log->compaction.octets += r->octets;
 }
 
+/* The owner's state of a message. False: there is more of it than a note may hold, and the segment stays as it is. */
+static bool get_state(struct spool_log *log, uint64_t id, struct buf *state)
+{
+	buf_init(state, SNAPSHOT_MAX);
+	log->cfg.owner->snapshot(log->cfg.owner->arg, id, state);
+	if (!state->overflow)
+		return true;
+	buf_free(state);
+	spool_compact_give_up(log, -ERR_TOOBIG, log->compaction.at,
+			      "the state of a message is too long to be moved");
+	return false;
+}
+
 static void take_message(struct spool_log *log, const struct spool_item *item)
 {
 	struct spool_entry *e = spool_index_get(&log->index, item->id);
-	struct buf state = BUF_INIT(SNAPSHOT_MAX);
+	struct buf state;
 
 	if (!e || e->segment != log->compaction.segment->seq ||
 	    (uint64_t)e->at8 * SPOOL_RECORD_ALIGN != item->at)
 		return; /* settled, or moved before */
-	log->cfg.owner->snapshot(log->cfg.owner->arg, e->id, &state);
+	if (!get_state(log, e->id, &state))
+		return;
 	struct spool_rec *r = spool_rec_new(SPOOL_RECORD_MESSAGE, item->id,
 					    span_make(item->payload, item->payload_octets), buf_span(&state));
 	r->flags = (item->flags & SPOOL_FLAG_LARGE) | SPOOL_FLAG_MOVED | SPOOL_FLAG_SNAPSHOT;
@@ -145,13 +174,14 @@ static void take_note(struct spool_log *log, const struct spool_item *item)
 {
 	const uint32_t seq = log->compaction.segment->seq;
 	struct spool_entry *e = spool_index_get(&log->index, item->id);
-	struct buf state = BUF_INIT(SNAPSHOT_MAX);
+	struct buf state;
 
 	/* Its own messages take their state along. */
 	if (!e || e->segment == seq || seq < e->notes_from ||
 	    e->flags & (SPOOL_ENTRY_NOTING | SPOOL_ENTRY_MOVING | SPOOL_ENTRY_DROPPED))
 		return;
-	log->cfg.owner->snapshot(log->cfg.owner->arg, e->id, &state);
+	if (!get_state(log, e->id, &state))
+		return;
 	struct spool_rec *r = spool_rec_new(SPOOL_RECORD_NOTE, e->id, buf_span(&state), SPAN(""));
 	r->flags = SPOOL_FLAG_SNAPSHOT;
 	e->flags |= SPOOL_ENTRY_NOTING;

@@ -96,7 +96,9 @@ struct spool_item {
 	char *payload; /* of a message: its own memory */
 	uint32_t payload_octets;
 };
-/* Is a piece of compaction.segment to be read now? Begins and ends compactions. *again_us_r as of spool_log_chore(). */
+/* Ends the compaction that is under way, if all is done; its segment may be free then. */
+void spool_compact_settle(struct spool_log *log);
+/* Is a piece of compaction.segment to be read now? Begins a compaction. *again_us_r as of spool_log_chore(). */
 bool spool_compact_wants(struct spool_log *log, int64_t now_us, int64_t *again_us_r);
 /* The records up to @end: what still matters gathers again. Takes their payloads. */
 void spool_compact_take(struct spool_log *log, struct spool_item *items, size_t n, uint64_t end,

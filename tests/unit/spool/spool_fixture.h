@@ -163,9 +163,10 @@ static inline void fixture_remove_dir(const char *dir)
 	if (!d)
 		return;
 	while ((entry = readdir(d))) {
-		char path[512];
-		snprintf(path, sizeof path, "%s/%s", dir, entry->d_name);
-		if (entry->d_name[0] != '.' && unlink(path) < 0 && (errno == EISDIR || errno == EPERM))
+		char path[1024];
+		const int n = snprintf(path, sizeof path, "%s/%s", dir, entry->d_name);
+		if (n > 0 && (size_t)n < sizeof path && entry->d_name[0] != '.' && unlink(path) < 0 &&
+		    (errno == EISDIR || errno == EPERM))
 			fixture_remove_dir(path);
 	}
 	closedir(d);
