@@ -31,6 +31,8 @@ static int64_t clock_us(clockid_t id)
 
 static void forget_clock(struct loop *l)
 {
+	if (l->held)
+		return;
 	l->now_known = l->wall_known = false;
 }
 
@@ -63,7 +65,20 @@ void loop_clock_advance(struct loop *l, int64_t by_us)
 	require(by_us >= 0);
 	l->ahead_us += by_us;
 	l->alarm_us = 0; /* uv's own clock did not move: its timer is set anew */
+	if (l->held) {
+		l->now_us += by_us;
+		l->wall_us += by_us;
+	}
 	forget_clock(l);
+}
+
+void loop_clock_hold(struct loop *l, int64_t wall_us)
+{
+	loop_now_us(l);
+	loop_wall_us(l);
+	l->held = true;
+	if (wall_us)
+		l->wall_us = wall_us;
 }
 
 uint64_t loop_turns(const struct loop *l)

@@ -39,6 +39,9 @@ uint64_t loop_turns(const struct loop *l);
 /* Both clocks jump ahead, and timers with them: for tests and for `simulate`, which cannot wait five
  * minutes. */
 void loop_clock_advance(struct loop *l, int64_t by_us);
+/* From now on both clocks move by loop_clock_advance() alone: for simulations, whose runs must be
+ * repeatable. @wall_us: what the calendar says now; 0: as it is. */
+void loop_clock_hold(struct loop *l, int64_t wall_us);
 
 /* ---- timers -------------------------------------------------------------------------------------------- */
 

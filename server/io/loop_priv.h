@@ -25,6 +25,7 @@ struct loop {
 	int64_t now_us, wall_us;
 	int64_t ahead_us; /* loop_clock_advance() */
 	bool now_known, wall_known;
+	bool held; /* loop_clock_hold() */
 	bool stopping;
 	_Atomic uint64_t turns;
 	char *read_buf; /* LOOP_READ_MAX octets that all streams read into; allocated on first use */

@@ -457,6 +457,29 @@ static void letter_opened_late(struct letter *letter)
 	mark('L');
 }
 
+static void clocks_can_be_held(void)
+{
+	struct loop *l = loop_new();
+	struct mark_timer m = timer_of(l, '1');
+	const int64_t day = INT64_C(86400000000);
+
+	clear_trail();
+	loop_clock_hold(l, 1000 * day);
+	const int64_t now = loop_now_us(l);
+	timer_set_in(l, &m.t, 500);
+	usleep(3 * MS);
+	loop_run_once(l, false);
+	CHECK_INT(now, loop_now_us(l));
+	CHECK_INT(1000 * day, loop_wall_us(l));
+	CHECK_STR("", trail);
+	loop_clock_advance(l, 500);
+	loop_run_once(l, false);
+	CHECK_INT(now + 500, loop_now_us(l));
+	CHECK_INT(1000 * day + 500, loop_wall_us(l));
+	CHECK_STR("1", trail);
+	loop_free(&l);
+}
+
 static void loop_that_goes_opens_its_last_letters(void)
 {
 	struct loop *l = loop_new();
@@ -472,7 +495,7 @@ static void loop_that_goes_opens_its_last_letters(void)
 TEST_MAIN(TEST(timers_fire_in_order_of_time), TEST(timer_moved_later_stays_where_it_is_in_the_heap),
 	  TEST(timer_moved_earlier_fires_earlier), TEST(timer_unset_does_not_fire),
 	  TEST(timer_may_set_itself_again), TEST(ten_thousand_timers), TEST(clock_can_be_advanced),
-	  TEST(clocks_stand_still_within_a_turn), TEST(tasks_run_in_order_once_and_flushes_last),
+	  TEST(clocks_stand_still_within_a_turn), TEST(clocks_can_be_held), TEST(tasks_run_in_order_once_and_flushes_last),
 	  TEST(task_can_be_unscheduled_by_the_one_before_it), TEST(endless_tasks_starve_nobody),
 	  TEST(task_of_a_timer_runs_before_the_loop_blocks), TEST(run_ends_at_stop_and_can_go_on),
 	  TEST(run_ends_when_nothing_is_alive), TEST(letters_come_in_order_from_all_threads),
