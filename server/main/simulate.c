@@ -35,9 +35,9 @@ struct simulation {
 	struct simulate_client client;
 	struct timer deadline;
 	bool gone, policies_closed, late;
-	/* of the decision paths of the connection and of the transaction: what was written down */
-	const struct decision_path *seen_path[2];
-	unsigned seen[2];
+	/* of the decision paths of the connection, of HELO and of the transaction: what was written down */
+	const struct decision_path *seen_path[3];
+	unsigned seen[3];
 	struct buf queued, head; /* JSON, as they were committed */
 	bool held;
 };
@@ -162,7 +162,7 @@ static void on_trace(void *arg, struct session *session, const struct decision_p
 	(void)session;
 	while (at < ARRAY_LEN(s->seen_path) && s->seen_path[at] && s->seen_path[at] != path)
 		at++;
-	if (!verify(at < ARRAY_LEN(s->seen_path))) /* one connection, one transaction */
+	if (!verify(at < ARRAY_LEN(s->seen_path))) /* one connection, one HELO, one transaction */
 		return;
 	s->seen_path[at] = path;
 	for (; s->seen[at] < path->n; s->seen[at]++)
