@@ -1,6 +1,7 @@
 /* delivery.c - the queue's other half: routes for recipients, links for destinations. */
 #include "delivery/delivery_priv.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/mem.h"
@@ -31,6 +32,12 @@ void delivery_configure(struct delivery *d, const struct delivery_config *cfg, c
 {
 	d->cfg = *cfg;
 	d->hooks = *hooks;
+	/* What a look-up under way knows of ourselves belongs to the old configuration, which goes. */
+	list_for_each(it, &d->links) {
+		struct link *l = list_entry(it, struct link, all);
+		if (l->step == LINK_RESOLVING && l->hop == LINK_HOP_MX)
+			l->mx.config.self = cfg->self;
+	}
 }
 
 void delivery_free(struct delivery **d)
@@ -47,20 +54,29 @@ static struct span next_hop_of(const struct route *r, struct span domain)
 	return r->nhosts ? r->host[0].text : domain;
 }
 
+/* With its port, always: "[192.0.2.1]" alone is the domain of an address literal. Empty: it is no host. */
+static struct span chosen_host(struct delivery *d, struct span choice)
+{
+	struct route_host host;
+
+	if (!choice.n || choice.p[0] != '[' || route_host_parse(choice, &host) < 0)
+		return (struct span){ NULL, 0 };
+	const int n = snprintf(d->chosen, sizeof d->chosen, "[%.*s]:%u", SPAN_ARG(host.name), host.port);
+	return n > 0 && (size_t)n < sizeof d->chosen ? span_make(d->chosen, (size_t)n)
+						     : (struct span){ NULL, 0 };
+}
+
 /* A policy's choice is a route's name, or a host; a name that is gone from the configuration falls back to the domain's. */
 static void find_route(void *arg, const struct envelope *env, const struct envelope_rcpt *rcpt,
 		       struct queue_route *route_r)
 {
-	const struct delivery *d = arg;
+	struct delivery *d = arg;
 	const struct route *r = rcpt->route.n ? route_by_name(d->cfg.routes, rcpt->route) : NULL;
-	struct span next_hop = { NULL, 0 };
-	struct route_host host;
+	const struct span next_hop = chosen_host(d, rcpt->route);
 
 	(void)env;
 	if (!r)
 		r = route_find(d->cfg.routes, rcpt->domain);
-	if (rcpt->route.n && rcpt->route.p[0] == '[' && route_host_parse(rcpt->route, &host) == 0)
-		next_hop = rcpt->route;
 	*route_r = (struct queue_route){ .name = r->name,
 					 .next_hop = next_hop.n ? next_hop : next_hop_of(r, rcpt->domain),
 					 .config = r,
@@ -93,6 +109,19 @@ static struct delivery_pool *pool_of(struct queue_dest *dest)
 	return dest->pool;
 }
 
+/* No place for another connection: one that nobody uses gives way, and when any has gone the queue is told. */
+static void make_room(struct delivery *d)
+{
+	d->starved = true;
+	list_for_each(it, &d->links) {
+		struct link *l = list_entry(it, struct link, all);
+		if (l->step == LINK_IDLE) {
+			link_close_idle(l);
+			return;
+		}
+	}
+}
+
 static void on_ready(void *arg, struct queue_dest *dest)
 {
 	struct delivery *d = arg;
@@ -105,7 +134,11 @@ static void on_ready(void *arg, struct queue_dest *dest)
 		link_next_job(list_entry(idle, struct link, idle));
 		return;
 	}
-	if (d->nlinks >= d->cfg.links_max || !queue_open_connection(d->queue, dest))
+	if (d->nlinks >= d->cfg.links_max) {
+		make_room(d);
+		return;
+	}
+	if (!queue_open_connection(d->queue, dest))
 		return;
 	if (queue_take(d->queue, dest, &work))
 		link_start(d, dest, &work);
@@ -173,6 +206,10 @@ void delivery_link_gone(struct delivery *d)
 {
 	if (d->on_closed && d->nlinks == 0)
 		task_schedule(d->loop, &d->closed_task);
+	if (d->starved && !d->stopping) {
+		d->starved = false;
+		queue_poke(d->queue);
+	}
 }
 
 void delivery_stop(struct delivery *d, int64_t grace_us)

@@ -15,6 +15,8 @@ enum {
 	LINK_MEM_MAX = 4 * 1024 * 1024, /* one transaction's envelope and results */
 	LINK_CHUNK_OCTETS = 64 * 1024,  /* of a large message, read at a time */
 	LINK_TARGETS_TRIED_MAX = 5,     /* addresses tried for one job */
+	LINK_LOAD_AGAIN_US = 250000,    /* while the spool has no memory for the message */
+	LINK_LOADS_MAX = 120,
 };
 
 struct delivery {
@@ -30,6 +32,8 @@ struct delivery {
 	unsigned nlinks, busy;
 	struct scope notices; /* commits of notices under way */
 	bool stopping;
+	bool starved; /* links_max kept somebody waiting */
+	char chosen[ROUTE_HOST_TEXT_MAX]; /* a policy's choice of a host, for the queue to copy */
 	struct task closed_task;       /* set up by delivery_close() */
 	void (*on_closed)(void *arg);
 	void *on_closed_arg;
@@ -49,11 +53,17 @@ struct body {
 	struct spool_read read;
 };
 
-#define LINK_STEP_MAP(X) X(LOADING) X(RESOLVING) X(CONNECTING) X(TALKING) X(IDLE) X(CLOSING)
+#define LINK_STEP_MAP(X) X(TAKEN) X(LOADING) X(RESOLVING) X(CONNECTING) X(TALKING) X(IDLE) X(CLOSING)
 enum link_step {
 #define X(name) LINK_##name,
 	LINK_STEP_MAP(X)
 #undef X
+};
+
+enum link_hop {
+	LINK_HOP_MX,     /* the MX hosts of a domain */
+	LINK_HOP_ROUTE,  /* the hosts of the route */
+	LINK_HOP_CHOSEN, /* the host that a policy chose */
 };
 
 struct link {
@@ -68,18 +78,20 @@ struct link {
 
 	struct mx_lookup mx;
 	bool mx_used;
-	uint32_t host_at; /* routes with hosts: which one is being tried */
-	uint32_t hosts_tried;
-	size_t target_at; /* of mx.targets */
+	enum link_hop hop;
+	uint32_t host_at;     /* LINK_HOP_ROUTE: which one is being tried */
+	uint32_t hosts_tried; /* before it */
+	uint16_t port;        /* of the host being tried */
+	size_t target_at;     /* of mx.targets */
 	unsigned tried;   /* addresses, for the job in hand */
 	struct tcp_connect tcp;
 	struct stream *stream; /* NULL: not connected */
 	struct smtp_client client;
 	struct smtp_reply_parser parser;
 	struct buf out;
-	char remote[320];    /* "mx.example.org[192.0.2.1]:25" */
-	uint64_t connection; /* counts connections of this link */
-	unsigned messages;   /* on this connection */
+	char remote[320];   /* "mx.example.org[192.0.2.1]:25" */
+	char name[256];     /* ours, for EHLO: the configuration may change under a connection */
+	unsigned messages;  /* on this connection */
 	int64_t opened_us;
 
 	bool has_work;
@@ -89,6 +101,8 @@ struct link {
 	struct envelope env;
 	struct smtp_txn txn;
 	struct spool_load load;
+	struct timer load_again;
+	unsigned loads;
 	struct body body;
 	struct smtp_data_encoder encoder;
 	uint64_t chunk_left; /* BODY_CHUNK: still to be written */
@@ -111,6 +125,10 @@ void link_stop(struct link *l);
 void link_run(struct link *l);
 void link_run_soon(struct link *l);
 void link_job_done(struct link *l);
+/* The job was not tried: the queue has it again, as it was. */
+void link_put_back(struct link *l);
+/* The connection is of no more use, but the job may still go elsewhere. */
+void link_drop_stream(struct link *l);
 /* The stream is closed, the job (if any) is given back: the link ends. */
 void link_lost(struct link *l);
 

@@ -1,6 +1,7 @@
 /* link.c - one outbound connection and the jobs that it carries.
  *
- *   LOADING     the message of the first job is read back, if it is not in memory
+ *   TAKEN       the queue gave a job; it begins at the end of the turn, for the queue is not called back from inside ready()
+ *   LOADING     the message is read back, if it is not in memory
  *   RESOLVING   the hosts of the destination, in order          (link_connect.c)
  *   CONNECTING  one address after the other
  *   TALKING     the dialogue and the transaction                 (link_talk.c)
@@ -22,6 +23,7 @@
 static void on_scope_closed(struct scope *scope);
 static void on_run(struct task *t);
 static void on_loaded(struct op *op);
+static void on_load_again(struct timer *t);
 
 static struct link *link_new(struct delivery *d, struct queue_dest *dest)
 {
@@ -35,6 +37,7 @@ static struct link *link_new(struct delivery *d, struct queue_dest *dest)
 	d->nlinks++;
 	scope_init(&l->scope, d->loop, on_scope_closed);
 	task_init(&l->run_task, on_run);
+	timer_init(&l->load_again, on_load_again);
 	buf_init(&l->out, 1024 * 1024);
 	smtp_reply_parser_init(&l->parser, SMTP_REPLY_TEXT_MAX);
 	metric_add(d->metrics, METRIC_OUTBOUND_CONNECTIONS_OPEN, 1);
@@ -80,6 +83,7 @@ static void link_end(struct link *l)
 	l->step = LINK_CLOSING;
 	list_remove(&l->idle);
 	task_unschedule(&l->run_task);
+	timer_unset(l->d->loop, &l->load_again);
 	if (l->counted) {
 		l->counted = false;
 		queue_close_connection(d->queue, l->dest);
@@ -98,8 +102,13 @@ static void take_job(struct link *l, const struct queue_work *work)
 	l->has_work = true;
 	l->d->busy++;
 	l->tried = 0;
+	l->loads = 0;
 	l->taken_us = loop_now_us(l->d->loop);
 	l->mem = l->mem ? l->mem : arena_new(LINK_MEM_MAX);
+	if (l->stream)
+		stream_set_deadline(l->stream, 0);
+	l->step = LINK_TAKEN;
+	link_run_soon(l);
 }
 
 /* The transaction of the job in hand, from its envelope. False: it cannot be read. */
@@ -170,10 +179,14 @@ static bool make_txn(struct link *l)
 static void job_loaded(struct link *l)
 {
 	if (!make_txn(l)) {
+		l->env = (struct envelope){ 0 };
 		outcome_of_all(l, QUEUE_DEFERRED, 0, "4.3.0", SPAN("the stored message cannot be read"));
 		link_job_done(l);
 		return;
 	}
+	/* While we read from disk the server may have said goodbye: nobody has heard of the job, another connection will. */
+	if (l->stream && (stream_eof(l->stream) || stream_input(l->stream).n))
+		link_drop_stream(l);
 	if (l->stream)
 		link_talk_begin(l);
 	else
@@ -188,9 +201,14 @@ static void load_job(struct link *l)
 		return;
 	}
 	l->step = LINK_LOADING;
+	l->loads++;
 	op_init(&l->load.op, on_loaded);
-	if (spool_load_start(&l->load, &l->scope, l->d->spool, l->work.id) < 0)
-		link_run_soon(l); /* the scope closes: link_run() gives the job back */
+	require(spool_load_start(&l->load, &l->scope, l->d->spool, l->work.id) == 0); /* the scope is open while there is a job */
+}
+
+static void on_load_again(struct timer *t)
+{
+	load_job(container_of(t, struct link, load_again));
 }
 
 static void on_loaded(struct op *op)
@@ -202,11 +220,13 @@ static void on_loaded(struct op *op)
 			spool_image_unref(&l->load.image);
 		return;
 	}
+	/* Messages that are out need all the memory there is: this one keeps its place and asks again. */
+	if (op->status == -ERR_BUSY && l->loads < LINK_LOADS_MAX) {
+		timer_set_in(l->d->loop, &l->load_again, LINK_LOAD_AGAIN_US);
+		return;
+	}
 	if (op->status < 0) {
-		if (op->status == -ERR_CANCELED || op->status == -ERR_BUSY)
-			queue_put_back(l->d->queue, l->work.job);
-		else
-			outcome_of_all(l, QUEUE_DEFERRED, 0, "4.3.0", span_of(err_text(op->status)));
+		outcome_of_all(l, QUEUE_DEFERRED, 0, "4.3.0", span_of(err_text(op->status)));
 		link_job_done(l);
 		return;
 	}
@@ -220,7 +240,6 @@ void link_start(struct delivery *d, struct queue_dest *dest, const struct queue_
 	struct link *l = link_new(d, dest);
 
 	take_job(l, work);
-	load_job(l);
 }
 
 bool link_next_job(struct link *l)
@@ -232,7 +251,6 @@ bool link_next_job(struct link *l)
 	list_remove(&l->idle);
 	take_job(l, &work);
 	l->reused = true;
-	load_job(l);
 	return true;
 }
 
@@ -241,14 +259,17 @@ void link_job_done(struct link *l)
 {
 	const struct route *r = l->dest->route_config;
 
+	const bool reading = op_pending(&l->body.read.op); /* it was lost while its body was read: the link ends, the body after it */
+
 	l->has_work = false;
 	l->d->busy--;
-	body_deinit(&l->body);
+	if (!reading)
+		body_deinit(&l->body);
 	arena_release(l->mem);
 	l->env = (struct envelope){ 0 };
 	l->messages++;
 	const uint32_t most = l->dest->limits.messages_per_connection_max;
-	const bool usable = l->stream && l->client.state == SMTP_CLIENT_IN_READY;
+	const bool usable = l->stream && l->client.state == SMTP_CLIENT_IN_READY && !reading;
 	if (!usable) {
 		link_end(l);
 		return;
@@ -265,6 +286,21 @@ void link_job_done(struct link *l)
 	stream_set_deadline(l->stream, r->idle_timeout_us);
 	link_run_soon(
 		l); /* takes the next job, if there is one, from the loop and not from inside the last */
+}
+
+void link_put_back(struct link *l)
+{
+	queue_put_back(l->d->queue, l->work.job);
+	link_job_done(l);
+}
+
+void link_drop_stream(struct link *l)
+{
+	if (!l->stream)
+		return;
+	stream_set_owner(l->stream, &link_stream_events, NULL);
+	stream_close(l->stream, false);
+	l->stream = NULL;
 }
 
 /* ---- driving -------------------------------------------------------------------------------------------------- */
@@ -295,11 +331,8 @@ void link_run(struct link *l)
 	case LINK_TALKING:
 		link_talk(l);
 		break;
-	case LINK_LOADING:
-		if (l->has_work && !op_pending(&l->load.op)) {
-			queue_put_back(l->d->queue, l->work.job);
-			link_job_done(l);
-		}
+	case LINK_TAKEN:
+		load_job(l);
 		break;
 	default:
 		break;
@@ -330,6 +363,7 @@ void link_stop(struct link *l)
 	case LINK_IDLE:
 		link_close_idle(l);
 		break;
+	case LINK_TAKEN:
 	case LINK_LOADING:
 	case LINK_RESOLVING:
 	case LINK_CONNECTING:
@@ -351,7 +385,7 @@ void link_lost(struct link *l)
 {
 	if (l->step == LINK_CLOSING)
 		maybe_gone(l);
-	else if (l->has_work && l->step == LINK_LOADING)
+	else if (l->has_work && (l->step == LINK_LOADING || l->step == LINK_TAKEN))
 		return; /* job_loaded() finds no stream and connects anew */
 	else
 		link_end(l);

@@ -6,53 +6,63 @@
 static void on_hosts(struct op *op);
 static void on_connected(struct op *op);
 
-/* The host to ask for: of a policy's choice, of the route (drawn by weight, then the others), or none: MX. */
-static bool pick_host(struct link *l, struct route_host *h_r)
+/* One of the route's hosts, by weight. */
+static uint32_t draw_host(const struct route *r)
 {
-	const struct route *r = l->dest->route_config;
-	const struct span hop = l->dest->next_hop;
+	uint64_t sum = 0;
+	uint32_t i = 0;
 
-	if (hop.n && hop.p[0] == '[' && !(r->nhosts && span_eq(hop, r->host[0].text)))
-		return route_host_parse(hop, h_r) ==
-		       0; /* an address literal as a domain has no port and is for mx_lookup */
-	if (!r->nhosts)
-		return false;
-	if (l->hosts_tried == 0 && r->nhosts > 1) {
-		uint64_t sum = 0;
-		for (uint32_t i = 0; i < r->nhosts; i++)
-			sum += r->host[i].weight;
-		uint64_t drawn = random_below(sum);
-		for (l->host_at = 0; drawn >= r->host[l->host_at].weight; l->host_at++)
-			drawn -= r->host[l->host_at].weight;
-	}
-	*h_r = r->host[l->host_at];
-	return true;
+	for (uint32_t k = 0; k < r->nhosts; k++)
+		sum += r->host[k].weight;
+	for (uint64_t drawn = random_below(sum); drawn >= r->host[i].weight; i++)
+		drawn -= r->host[i].weight;
+	return i;
 }
 
-void link_resolve(struct link *l)
+/* The text of a host that a policy chose has always a port; an address literal, which is a domain, never. */
+static bool is_chosen(struct span hop, const struct route *r)
 {
-	const struct route *r = l->dest->route_config;
-	const struct mx_config cfg = { .self = l->d->cfg.self,
-				       .families = r ? r->families : MX_FAMILIES_IPV6_FIRST };
-	struct route_host host;
-	int err;
+	const ptrdiff_t end = span_find_char(hop, ']');
 
-	if (!r) { /* the route is gone since the job was taken */
-		queue_put_back(l->d->queue, l->work.job);
-		link_job_done(l);
-		return;
-	}
+	return hop.n && hop.p[0] == '[' && end > 0 && (size_t)end + 1 < hop.n &&
+	       !(r->nhosts && span_eq(hop, r->host[0].text));
+}
+
+/* Asks for the addresses of the host in turn, or for the domain's. */
+static void look_up(struct link *l, const struct route *r)
+{
+	const struct mx_config cfg = { .self = l->d->cfg.self, .families = r->families };
+	struct route_host host;
+
 	l->step = LINK_RESOLVING;
 	if (l->mx_used)
 		mx_lookup_deinit(&l->mx);
 	mx_lookup_init(&l->mx, on_hosts);
 	l->mx_used = true;
 	l->target_at = 0;
-	if (pick_host(l, &host))
-		err = mx_lookup_start_host(&l->mx, l->d->dns, &l->scope, &cfg, host.name, 0);
-	else
-		err = mx_lookup_start(&l->mx, l->d->dns, &l->scope, &cfg, l->dest->next_hop, 0);
+	if (l->hop == LINK_HOP_ROUTE)
+		host = r->host[l->host_at];
+	else if (l->hop == LINK_HOP_CHOSEN && route_host_parse(l->dest->next_hop, &host) < 0)
+		l->hop = LINK_HOP_MX; /* which will say what is wrong with it */
+	l->port = l->hop == LINK_HOP_MX ? r->port : host.port;
+	const int err = l->hop == LINK_HOP_MX
+				? mx_lookup_start(&l->mx, l->d->dns, &l->scope, &cfg, l->dest->next_hop, 0)
+				: mx_lookup_start_host(&l->mx, l->d->dns, &l->scope, &cfg, host.name, 0);
 	require(err == 0); /* the scope is open while there is a job */
+}
+
+void link_resolve(struct link *l)
+{
+	const struct route *r = l->dest->route_config;
+
+	if (!r) { /* the route is gone since the job was taken */
+		link_put_back(l);
+		return;
+	}
+	l->hop = is_chosen(l->dest->next_hop, r) ? LINK_HOP_CHOSEN : r->nhosts ? LINK_HOP_ROUTE : LINK_HOP_MX;
+	l->hosts_tried = 0;
+	l->host_at = l->hop == LINK_HOP_ROUTE ? draw_host(r) : 0;
+	look_up(l, r);
 }
 
 /* Nobody could be reached: the job is deferred, and the destination as a whole waits. */
@@ -80,13 +90,12 @@ static void no_hosts(struct link *l)
 		[MX_UNUSABLE] = { "5.4.4", QUEUE_BOUNCED },  [MX_NO_ADDRESS] = { "5.4.4", QUEUE_BOUNCED },
 		[MX_INVALID] = { "5.1.2", QUEUE_BOUNCED },
 	};
-	const struct route *r = l->dest->route_config;
 	enum queue_status status = says[l->mx.result].status;
 	const char *enhanced = says[l->mx.result].enhanced;
 
 	l->why = l->mx.why;
 	/* A smarthost without an address is the operator's mistake, not the sender's: the mail waits until it is mended. */
-	if (r->nhosts) {
+	if (l->hop != LINK_HOP_MX) {
 		status = QUEUE_DEFERRED;
 		enhanced = "4.4.4";
 	}
@@ -105,10 +114,10 @@ static bool next_host(struct link *l)
 {
 	const struct route *r = l->dest->route_config;
 
-	if (!r || ++l->hosts_tried >= r->nhosts)
+	if (l->hop != LINK_HOP_ROUTE || !r || ++l->hosts_tried >= r->nhosts)
 		return false;
 	l->host_at = (l->host_at + 1) % r->nhosts;
-	link_resolve(l);
+	look_up(l, r);
 	return true;
 }
 
@@ -124,28 +133,16 @@ static void on_hosts(struct op *op)
 		no_hosts(l);
 }
 
-static uint16_t port_of(struct link *l)
-{
-	const struct route *r = l->dest->route_config;
-	struct route_host host;
-
-	return pick_host(l, &host) ? host.port : r->port;
-}
-
 void link_connect(struct link *l)
 {
 	const struct route *r = l->dest->route_config;
 	const struct mx_target *t = &l->mx.targets[l->target_at];
 
 	if (!r) {
-		queue_put_back(l->d->queue, l->work.job);
-		link_job_done(l);
+		link_put_back(l);
 		return;
 	}
-	if (l->hosts_tried == 0)
-		l->hosts_tried = r->nhosts ? 0 : 1;
-	const struct ip_endpoint to = { t->addr,
-					r->nhosts || l->dest->next_hop.p[0] == '[' ? port_of(l) : r->port };
+	const struct ip_endpoint to = { t->addr, l->port };
 	const struct ip_addr *source = t->addr.len == 4 ? &r->source4 : &r->source6;
 
 	l->step = LINK_CONNECTING;
@@ -178,6 +175,10 @@ static void log_failed(struct link *l, const char *what, int code, struct span t
 void link_next_target(struct link *l, const char *what, int code, struct span text)
 {
 	log_failed(l, what, code, text);
+	if (l->d->stopping) {
+		link_put_back(l);
+		return;
+	}
 	snprintf(l->why.s, sizeof l->why.s, "%s: %.*s", what, SPAN_ARG(text));
 	if (l->dest->route_config && l->tried < LINK_TARGETS_TRIED_MAX) {
 		if (++l->target_at < l->mx.n) {
@@ -212,7 +213,10 @@ static void on_connected(struct op *op)
 	l->reused = false;
 	stream_set_owner(l->stream, &link_stream_events, l);
 	const struct route *r = l->dest->route_config;
-	smtp_client_init(&l->client, &(struct smtp_client_config){ .name = l->d->cfg.hostname,
+	snprintf(l->name, sizeof l->name, "%.*s", SPAN_ARG(l->d->cfg.hostname));
+	smtp_reply_parser_deinit(&l->parser);
+	smtp_reply_parser_init(&l->parser, SMTP_REPLY_TEXT_MAX);
+	smtp_client_init(&l->client, &(struct smtp_client_config){ .name = span_of(l->name),
 								   .hide_ext = r ? r->hide_ext : 0,
 								   .helo_only = r && r->helo_only });
 	l->step = LINK_TALKING;

@@ -25,12 +25,20 @@ static void set_deadline(struct link *l)
 		stream_set_deadline(l->stream, full_us * (r ? r->timeout_percent : 100) / 100);
 }
 
+static void begin_txn(struct link *l)
+{
+	l->connected_us = loop_now_us(l->d->loop);
+	body_seek(&l->body, 0);
+	l->chunk_left = 0;
+	smtp_data_encoder_init(&l->encoder);
+	smtp_client_begin(&l->client, &l->txn);
+}
+
 /* A job on a connection that is ready. */
 void link_talk_begin(struct link *l)
 {
 	l->step = LINK_TALKING;
-	l->connected_us = loop_now_us(l->d->loop);
-	smtp_client_begin(&l->client, &l->txn);
+	begin_txn(l);
 	link_talk(l);
 }
 
@@ -66,7 +74,7 @@ static bool write_data(struct link *l)
 {
 	while (!body_at_end(&l->body)) {
 		struct span piece, run;
-		if (stream_pending(l->stream) >= STREAM_OUT_HIGH || !next_piece(l, PIECE_OCTETS, &piece))
+		if (stream_pending(l->stream) > STREAM_OUT_HIGH || !next_piece(l, PIECE_OCTETS, &piece))
 			return false;
 		const size_t n = piece.n;
 		while (smtp_data_encode(&l->encoder, &piece, &run) == SMTP_DATA_RUN)
@@ -81,7 +89,7 @@ static bool write_chunk(struct link *l)
 {
 	while (l->chunk_left) {
 		struct span piece;
-		if (stream_pending(l->stream) >= STREAM_OUT_HIGH ||
+		if (stream_pending(l->stream) > STREAM_OUT_HIGH ||
 		    !next_piece(l, l->chunk_left < PIECE_OCTETS ? (size_t)l->chunk_left : PIECE_OCTETS,
 				&piece))
 			return false;
@@ -124,28 +132,26 @@ static void connection_refused(struct link *l)
 
 	if (n)
 		memcpy(kept, text.p, n); /* the client, whose text it is, begins anew with the next address */
-	if (l->stream) {
-		stream_set_owner(l->stream, &link_stream_events, NULL);
-		stream_close(l->stream, false);
-		l->stream = NULL;
-	}
+	link_drop_stream(l);
 	buf_reset(&l->out);
-	smtp_reply_parser_deinit(&l->parser);
-	smtp_reply_parser_init(&l->parser, SMTP_REPLY_TEXT_MAX);
 	link_next_target(l, what, code, span_make(kept, n));
 }
 
-/* An idle connection that the server gave up meanwhile: the job has not been tried, another connection will. */
+/* A server that is lost before it said anything about the job: an idle connection that it gave up meanwhile gives the job back,
+ * a fresh one goes on to the next address. */
 static void transaction_over(struct link *l)
 {
 	struct smtp_txn *t = smtp_client_take(&l->client);
 
 	require(t == &l->txn);
-	if (l->reused && t->progress == SMTP_TXN_UNTRIED && l->client.failure.kind != SMTP_RESULT_PENDING)
-		queue_put_back(l->d->queue, l->work.job);
-	else
+	if (t->progress != SMTP_TXN_UNTRIED || l->client.failure.kind == SMTP_RESULT_PENDING) {
 		outcome_of_txn(l);
-	link_job_done(l);
+		link_job_done(l);
+	} else if (l->reused) {
+		link_put_back(l);
+	} else {
+		connection_refused(l);
+	}
 }
 
 static enum smtp_client_action next_action(struct link *l)
@@ -164,9 +170,7 @@ static enum smtp_client_action next_action(struct link *l)
 static void greeted(struct link *l)
 {
 	queue_dest_ok(l->d->queue, l->dest);
-	l->connected_us = loop_now_us(l->d->loop);
-	smtp_data_encoder_init(&l->encoder);
-	smtp_client_begin(&l->client, &l->txn);
+	begin_txn(l);
 }
 
 void link_talk(struct link *l)
@@ -178,8 +182,6 @@ void link_talk(struct link *l)
 			set_deadline(l);
 			return;
 		case SMTP_CLIENT_BODY_DATA:
-			if (l->body.at == 0)
-				smtp_data_encoder_init(&l->encoder);
 			if (!write_data(l)) {
 				set_deadline(l);
 				if (l->client.failure.kind == SMTP_RESULT_PENDING)
@@ -225,8 +227,9 @@ static void on_readable(struct stream *stream, void *owner)
 {
 	struct link *l = owner;
 
-	(void)stream;
-	if (!l || l->step == LINK_CLOSING || l->step == LINK_LOADING)
+	if (!l || (l->step != LINK_IDLE && l->step != LINK_TALKING))
+		return; /* job_loaded() looks for itself */
+	if (l->step == LINK_IDLE && !stream_input(stream).n && !stream_eof(stream))
 		return;
 	if (l->step == LINK_IDLE) { /* nothing is expected: 421, or the end */
 		list_remove(&l->idle);
@@ -251,7 +254,7 @@ static void on_deadline(struct stream *stream, void *owner)
 	char why[80];
 
 	(void)stream;
-	if (!l || l->step == LINK_CLOSING)
+	if (!l || (l->step != LINK_IDLE && l->step != LINK_TALKING))
 		return;
 	if (l->step == LINK_IDLE) {
 		link_close_idle(l);

@@ -19,7 +19,7 @@
 #include "queue/ledger.h"
 #include "queue/schedule.h"
 
-enum { ROUTE_HOSTS_MAX = 16, ROUTE_PORT = 25 };
+enum { ROUTE_HOSTS_MAX = 16, ROUTE_PORT = 25, ROUTE_HOST_TEXT_MAX = 280 /* "[name]:port" */ };
 
 struct route_host {
 	struct span name; /* a name or an address, without brackets */
