@@ -228,18 +228,18 @@ void queue_add(struct queue *q, uint64_t id, const struct envelope *env, struct 
 	const bool hold = env->flags & ENVELOPE_HELD;
 
 	require(e && q->spool); /* the spool gives every id once */
-	if (hold) {
+	if (hold)
 		log_held(q, e, env, env->hold_reason);
-		spool_image_unref(&image);
-	} else {
-		queue_image_keep(q, e, image);
-	}
-	queue_for_each_job_safe(job, e)
-	{
+	queue_for_each_job_safe (job, e) {
 		for (uint32_t i = 0; hold && i < job->nrcpt; i++)
 			queue_rcpt_reason(q, &queue_job_rcpts(job)[i], &held, QUEUE_TEXT_KEPT_MAX);
 		queue_job_enter(q, job, hold ? QUEUE_STATE_HELD : QUEUE_STATE_READY);
 	}
+	/* Last: @env may point into it, and it may go at once. */
+	if (hold)
+		spool_image_unref(&image);
+	else
+		queue_image_keep(q, e, image);
 	queue_entry_check(q, e); /* one without recipients */
 }
 

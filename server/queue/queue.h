@@ -215,7 +215,9 @@ void queue_start(struct queue *q, struct spool *spool);
 /* No more ready(), notify() or loads. @closed comes when delivery has given back every job (queue_done, queue_put_back), every
  * notice is done and all notes are on the disk. Connections are closed after that at the latest, in dest_gone(). */
 void queue_close(struct queue *q, void (*closed)(void *arg), void *arg);
-void queue_free(struct queue **q); /* after `closed`; calls dest_gone() for all */
+/* After `closed`, and after spool_close() has ended, which may ask for snapshots until then; before spool_free(), which wants its
+ * images back. Calls dest_gone() for all. */
+void queue_free(struct queue **q);
 
 /* The message is durable. Takes over the reference @image (may be NULL). @env must live for the call only. ENVELOPE_HELD: all of
  * it waits for an operator. ready() comes at the end of the turn, never from inside. */

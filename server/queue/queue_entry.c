@@ -317,11 +317,17 @@ void queue_rcpt_reason(struct queue *q, struct queue_rcpt *r, const struct queue
 
 /* ---- entries -------------------------------------------------------------------------------------------------- */
 
+/* A spool that was damaged, or another node, may say anything; differences of times must not overflow. */
+static int64_t sane(int64_t wall_us)
+{
+	return wall_us < 0 ? 0 : wall_us > INT64_MAX / 4 ? INT64_MAX / 4 : wall_us;
+}
+
 static int32_t deliver_by_s(const struct envelope *env)
 {
 	if (env->deliver_by_us == 0)
 		return 0;
-	const int64_t s = (env->deliver_by_us - env->arrived_at_us) / 1000000;
+	const int64_t s = (sane(env->deliver_by_us) - sane(env->arrived_at_us)) / 1000000;
 	/* 0 is "none". A deadline at the moment of its arrival is one that has passed. */
 	return s > INT32_MAX ? INT32_MAX : s < INT32_MIN ? INT32_MIN : s == 0 ? -1 : (int32_t)s;
 }
@@ -353,7 +359,7 @@ struct queue_entry *queue_entry_new(struct queue *q, uint64_t id, const struct e
 		return NULL;
 	}
 	list_push_back(&q->entries, &e->all);
-	e->created_at_us = env->arrived_at_us;
+	e->created_at_us = sane(env->arrived_at_us);
 	e->deliver_by_s = deliver_by_s(env);
 	e->size_bytes = size_bytes < UINT32_MAX ? (uint32_t)size_bytes : UINT32_MAX;
 	e->flags = (env->sender.n == 0 ? ENTRY_NULL_SENDER : 0) |

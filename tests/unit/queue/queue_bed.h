@@ -1,7 +1,7 @@
 /* queue_bed.h - a queue with a spool of memory, a delivery that does what it is told, and a clock that the test moves. */
 #pragma once
 
-#include "test.h"
+#include "../test.h"
 
 #include <stdlib.h>
 
@@ -53,14 +53,19 @@ struct bed_image {
 	char octets[];
 };
 
-static struct spool_image *bed_image_new(struct spool *s, uint64_t id, struct span meta, struct span head,
+static inline struct spool_image *bed_image_new(struct spool *s, uint64_t id, struct span meta, struct span head,
 					 struct span body)
 {
 	struct bed_image *im = mem_alloc(sizeof *im + meta.n + head.n + body.n + 1);
 
-	memcpy(im->octets, meta.p, meta.n);
-	memcpy(im->octets + meta.n, head.p, head.n);
-	memcpy(im->octets + meta.n + head.n, body.p, body.n);
+	char *end = im->octets;
+
+	for (size_t i = 0; i < 3; i++) {
+		const struct span part = i == 0 ? meta : i == 1 ? head : body;
+		if (part.n)
+			memcpy(end, part.p, part.n);
+		end += part.n;
+	}
 	im->spool = s;
 	im->pub = (struct spool_image){ .refs = 1,
 					.id = id,
@@ -87,9 +92,10 @@ void spool_image_unref(struct spool_image **img)
 	*img = NULL;
 }
 
-static struct bed_message *bed_find(struct spool *s, uint64_t id)
+static inline struct bed_message *bed_find(struct spool *s, uint64_t id)
 {
-	list_for_each(link, &s->messages) {
+	/* The newest first: it is asked for most. */
+	for (struct list *link = s->messages.prev; link != &s->messages; link = link->prev) {
 		struct bed_message *m = list_entry(link, struct bed_message, link);
 		if (m->id == id && !m->dropped)
 			return m;
@@ -162,7 +168,7 @@ struct spool_write {
 	struct task room_task;
 };
 
-static void bed_room(struct task *t)
+static inline void bed_room(struct task *t)
 {
 	struct spool_write *w = container_of(t, struct spool_write, room_task);
 
@@ -207,7 +213,7 @@ void spool_write_abort(struct spool_write **w)
 	*w = NULL;
 }
 
-static struct bed_message *bed_message_new(struct spool *s, struct span meta, struct span head,
+static inline struct bed_message *bed_message_new(struct spool *s, struct span meta, struct span head,
 					   struct span body)
 {
 	struct bed_message *m = mem_alloc(sizeof *m);
@@ -260,13 +266,13 @@ int spool_read_start(struct spool_read *r, struct scope *scope, struct spool *s,
 	return 0;
 }
 
-static void bed_spool_init(struct spool *s, struct loop *loop)
+static inline void bed_spool_init(struct spool *s, struct loop *loop)
 {
 	*s = (struct spool){ .loop = loop, .next_id = 1000 };
 	list_init(&s->messages);
 }
 
-static void bed_spool_deinit(struct spool *s)
+static inline void bed_spool_deinit(struct spool *s)
 {
 	for (struct list *link; (link = list_pop_front(&s->messages)) != NULL;) {
 		struct bed_message *m = list_entry(link, struct bed_message, link);
@@ -329,7 +335,7 @@ struct bed {
 	bool closed;
 };
 
-static void bed_route(void *arg, const struct envelope *env, const struct envelope_rcpt *rcpt,
+static inline void bed_route(void *arg, const struct envelope *env, const struct envelope_rcpt *rcpt,
 		      struct queue_route *route_r)
 {
 	struct bed *b = arg;
@@ -342,7 +348,7 @@ static void bed_route(void *arg, const struct envelope *env, const struct envelo
 					 .limits = b->limits };
 }
 
-static bool bed_refresh(void *arg, const struct queue_dest *dest, struct queue_route *route_r)
+static inline bool bed_refresh(void *arg, const struct queue_dest *dest, struct queue_route *route_r)
 {
 	struct bed *b = arg;
 
@@ -353,7 +359,7 @@ static bool bed_refresh(void *arg, const struct queue_dest *dest, struct queue_r
 }
 
 /* Opens one connection and takes one job for it. */
-static void bed_ready(void *arg, struct queue_dest *dest)
+static inline void bed_ready(void *arg, struct queue_dest *dest)
 {
 	struct bed *b = arg;
 
@@ -371,18 +377,18 @@ static void bed_ready(void *arg, struct queue_dest *dest)
 	}
 }
 
-static void bed_wanted(void *arg, struct queue_dest *dest)
+static inline void bed_wanted(void *arg, struct queue_dest *dest)
 {
 	(void)dest;
 	((struct bed *)arg)->wanted++;
 }
 
-static void bed_copy(char *to, size_t size, struct span s)
+static inline void bed_copy(char *to, size_t size, struct span s)
 {
 	snprintf(to, size, "%.*s", SPAN_ARG(s));
 }
 
-static void bed_notify(void *arg, struct queue_notice *notice)
+static inline void bed_notify(void *arg, struct queue_notice *notice)
 {
 	struct bed *b = arg;
 	NEED(b->nsaid < BED_NOTICES_MAX);
@@ -405,7 +411,7 @@ static void bed_notify(void *arg, struct queue_notice *notice)
 		queue_notice_done(b->q, notice, b->notice_status);
 }
 
-static void bed_ended(void *arg, uint64_t id, const struct envelope *env,
+static inline void bed_ended(void *arg, uint64_t id, const struct envelope *env,
 		      const struct queue_outcome *outcomes, uint32_t n)
 {
 	struct bed *b = arg;
@@ -416,13 +422,13 @@ static void bed_ended(void *arg, uint64_t id, const struct envelope *env,
 		b->ended_cause = outcomes[0].cause;
 }
 
-static void bed_removed(void *arg, uint64_t id)
+static inline void bed_removed(void *arg, uint64_t id)
 {
 	(void)id;
 	((struct bed *)arg)->removed++;
 }
 
-static void bed_dest_gone(void *arg, struct queue_dest *dest)
+static inline void bed_dest_gone(void *arg, struct queue_dest *dest)
 {
 	struct bed *b = arg;
 
@@ -430,17 +436,17 @@ static void bed_dest_gone(void *arg, struct queue_dest *dest)
 	b->gone++;
 }
 
-static void bed_sink(void *arg, struct span lines)
+static inline void bed_sink(void *arg, struct span lines)
 {
 	(void)arg, (void)lines;
 }
 
-static void bed_queue_new(struct bed *b)
+static inline void bed_queue_new(struct bed *b)
 {
 	b->q = queue_new(&b->cfg, b->loop, b->ledger, &b->ops, &b->log, &b->metrics);
 }
 
-static void bed_start(struct bed *b)
+static inline void bed_start(struct bed *b)
 {
 	*b = (struct bed){ .cfg = QUEUE_CONFIG_DEFAULT,
 			   .limits = LEDGER_LIMITS_DEFAULT,
@@ -469,7 +475,7 @@ static void bed_start(struct bed *b)
 	queue_start(b->q, &b->spool);
 }
 
-static void bed_run(struct bed *b)
+static inline void bed_run(struct bed *b)
 {
 	for (int i = 0; i < 20; i++) {
 		loop_clock_advance(b->loop, 10); /* what is to come "next turn" comes */
@@ -477,31 +483,31 @@ static void bed_run(struct bed *b)
 	}
 }
 
-static void bed_pass(struct bed *b, int64_t us)
+static inline void bed_pass(struct bed *b, int64_t us)
 {
 	loop_clock_advance(b->loop, us);
 	bed_run(b);
 }
 
-static int64_t bed_now(const struct bed *b)
+static inline int64_t bed_now(const struct bed *b)
 {
 	return loop_wall_us(b->loop);
 }
 
-static void bed_on_closed(void *arg)
+static inline void bed_on_closed(void *arg)
 {
 	((struct bed *)arg)->closed = true;
 }
 
 /* The job and its connection are not ours any more. */
-static void bed_forget(struct bed *b, unsigned i)
+static inline void bed_forget(struct bed *b, unsigned i)
 {
 	b->nout--;
 	memmove(&b->out[i], &b->out[i + 1], (b->nout - i) * sizeof *b->out);
 	memmove(&b->dest[i], &b->dest[i + 1], (b->nout - i) * sizeof *b->dest);
 }
 
-static void bed_hang_up(struct bed *b, struct queue_dest *dest)
+static inline void bed_hang_up(struct bed *b, struct queue_dest *dest)
 {
 	if (b->keep)
 		return;
@@ -510,7 +516,7 @@ static void bed_hang_up(struct bed *b, struct queue_dest *dest)
 }
 
 /* The i-th job that is out ends with @status for all of its recipients. */
-static void bed_done(struct bed *b, unsigned i, enum queue_status status, int code, const char *text)
+static inline void bed_done(struct bed *b, unsigned i, enum queue_status status, int code, const char *text)
 {
 	struct queue_outcome o[128];
 	struct queue_dest *dest = b->dest[i];
@@ -530,7 +536,7 @@ static void bed_done(struct bed *b, unsigned i, enum queue_status status, int co
 	bed_run(b);
 }
 
-static void bed_put_back(struct bed *b, unsigned i)
+static inline void bed_put_back(struct bed *b, unsigned i)
 {
 	struct queue_job *job = b->out[i].job;
 	struct queue_dest *dest = b->dest[i];
@@ -540,7 +546,7 @@ static void bed_put_back(struct bed *b, unsigned i)
 	bed_hang_up(b, dest);
 }
 
-static void bed_queue_end(struct bed *b)
+static inline void bed_queue_end(struct bed *b)
 {
 	b->closed = false;
 	b->idle = true;
@@ -553,7 +559,7 @@ static void bed_queue_end(struct bed *b)
 	b->idle = false;
 }
 
-static void bed_end(struct bed *b)
+static inline void bed_end(struct bed *b)
 {
 	bed_queue_end(b);
 	bed_run(b);
@@ -567,7 +573,7 @@ static void bed_end(struct bed *b)
 }
 
 /* The queue ends as a crash would leave it (all notes are there) and begins again with what the spool has. */
-static void bed_restart(struct bed *b)
+static inline void bed_restart(struct bed *b)
 {
 	struct spool_recovery rec;
 
@@ -591,7 +597,7 @@ static void bed_restart(struct bed *b)
 /* ---- messages ------------------------------------------------------------------------------------------------- */
 
 /* The recipients of "a@x b@y" with the NOTIFY bits of @notify for all. */
-static void bed_rcpts(struct envelope *env, struct envelope_rcpt *rcpt, uint32_t max, const char *to,
+static inline void bed_rcpts(struct envelope *env, struct envelope_rcpt *rcpt, uint32_t max, const char *to,
 		      unsigned notify)
 {
 	struct span left = span_of(to);
@@ -608,7 +614,7 @@ static void bed_rcpts(struct envelope *env, struct envelope_rcpt *rcpt, uint32_t
 	}
 }
 
-static uint64_t bed_store(struct bed *b, const struct envelope *env)
+static inline uint64_t bed_store(struct bed *b, const struct envelope *env)
 {
 	struct buf meta = BUF_INIT(ENVELOPE_OCTETS_MAX);
 
@@ -619,7 +625,7 @@ static uint64_t bed_store(struct bed *b, const struct envelope *env)
 	return m->id;
 }
 
-static uint64_t bed_add_env(struct bed *b, struct envelope *env)
+static inline uint64_t bed_add_env(struct bed *b, struct envelope *env)
 {
 	if (env->arrived_at_us == 0)
 		env->arrived_at_us = bed_now(b);
@@ -630,7 +636,7 @@ static uint64_t bed_add_env(struct bed *b, struct envelope *env)
 	return id;
 }
 
-static uint64_t bed_add_notify(struct bed *b, const char *from, const char *to, unsigned notify)
+static inline uint64_t bed_add_notify(struct bed *b, const char *from, const char *to, unsigned notify)
 {
 	struct envelope_rcpt rcpt[128];
 	struct envelope env = { .sender = span_of(from), .device = SPAN("mfp-1") };
@@ -639,12 +645,12 @@ static uint64_t bed_add_notify(struct bed *b, const char *from, const char *to, 
 	return bed_add_env(b, &env);
 }
 
-static uint64_t bed_add(struct bed *b, const char *from, const char *to)
+static inline uint64_t bed_add(struct bed *b, const char *from, const char *to)
 {
 	return bed_add_notify(b, from, to, 0);
 }
 
-static struct queue_stats bed_stats(const struct bed *b)
+static inline struct queue_stats bed_stats(const struct bed *b)
 {
 	struct queue_stats st;
 
