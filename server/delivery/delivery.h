@@ -6,7 +6,7 @@
  * Ownership: delivery_new()'s result is the worker's. Configuration (routes) is borrowed until delivery_configure() replaced it.
  * Threads:   the worker's loop.
  * Limits:    links_max per worker; per destination what the ledger says.
- * Tests:     tests/unit/delivery/test_link.c, tests/scenario/
+ * Tests:     tests/unit/delivery/test_link.c, test_notice.c, tests/scenario/
  */
 #pragma once
 
@@ -24,7 +24,7 @@ struct delivery_config {
 	struct span help_text, help_url, notice_from; /* of notices; may be empty */
 	int zone_min;
 	unsigned links_max;
-	const void *policies; /* whose observers hear of deliveries; NULL: nobody */
+	const void *policies; /* whose observers hear of what became of notices, and of messages of listeners that are no more; NULL: nobody */
 };
 
 struct delivery;

@@ -25,10 +25,15 @@ static void observe(struct delivery *d, uint64_t id, const struct envelope *env,
 				      : o->status == QUEUE_DEFERRED ? OBSERVER_DEFERRED
 								    : OBSERVER_DELIVERED;
 
-	if (!d->cfg.policies)
+	/* The policies that accepted it hear of it; notices are nobody's, the configuration says who hears of them. */
+	const void *policies =
+		env->listener.n ? d->hooks.ops->list(d->hooks.impl, env->listener) : d->cfg.policies;
+	if (!policies)
+		policies = d->cfg.policies; /* that listener is no more */
+	if (!policies)
 		return;
 	d->hooks.ops->observe(d->hooks.impl, &(struct hook_event){ .id = what,
-								   .policies = d->cfg.policies,
+								   .policies = policies,
 								   .queue_id = span_of(text.s),
 								   .recipient = env->rcpt[o->rcpt].address,
 								   .sender = env->sender,

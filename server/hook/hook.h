@@ -6,7 +6,7 @@
  * set: nothing is relayed because a policy was broken.
  *
  * Threads: the worker's loop.  Ownership: the verdict's spans live in call->mem.
- * Tests: tests/unit/session/, tests/unit/policy/
+ * Tests: tests/unit/session/test_hooks.c, tests/unit/policy/test_policy.c
  */
 #pragma once
 

@@ -8,7 +8,8 @@
  * Threads:   the worker's loop.
  * Errors:    none come out: what a client does wrong is answered, what breaks is logged.
  * Source:    RFC 5321; the extensions as smtp/ names them.
- * Tests:     tests/unit/session/, tests/fuzz/fuzz_session_dialogue.c, tests/scenario/
+ * Tests:     tests/unit/session/test_dialogue.c, test_body.c, test_hooks.c, test_endings.c,
+ *            tests/fuzz/fuzz_session_dialogue.c, tests/scenario/
  */
 #pragma once
 

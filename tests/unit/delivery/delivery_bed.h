@@ -249,7 +249,7 @@ struct bed {
 	bool closed;
 };
 
-static void bed_ready(struct bed *b)
+static inline void bed_ready(struct bed *b)
 {
 	for (int i = 0; i < 20; i++) {
 		const unsigned conns = b->conns;
@@ -481,7 +481,7 @@ static void bed_sink(void *arg, struct span lines)
 	buf_add_span(&((struct bed *)arg)->lines, lines);
 }
 
-static void bed_start(struct bed *b)
+static inline void bed_start(struct bed *b)
 {
 	struct dns_config dc = dns_config_default();
 	struct dns_hosts *hosts = dns_hosts_new();
@@ -530,7 +530,7 @@ static void bed_start(struct bed *b)
 }
 
 /* A message to @n recipients: r0@example.org ... */
-static struct queue_job *bed_job(struct bed *b, uint32_t n, struct span head, struct span body, bool large)
+static inline struct queue_job *bed_job(struct bed *b, uint32_t n, struct span head, struct span body, bool large)
 {
 	static const char *const addresses[] = { "r0@example.org", "r1@example.org", "r2@example.org", "r3@example.org" };
 	struct envelope_rcpt rcpt[4];
@@ -554,13 +554,13 @@ static struct queue_job *bed_job(struct bed *b, uint32_t n, struct span head, st
 	return j;
 }
 
-static struct queue_job *bed_mail(struct bed *b, uint32_t n)
+static inline struct queue_job *bed_mail(struct bed *b, uint32_t n)
 {
 	return bed_job(b, n, SPAN("Subject: x\r\n\r\n"), SPAN("hello\r\n.dot\r\n"), false);
 }
 
 /* Turns until @n outcomes are told, at most a second or two. */
-static void bed_until(struct bed *b, unsigned n)
+static inline void bed_until(struct bed *b, unsigned n)
 {
 	for (int i = 0; i < 4000 && b->ntold < n; i++) {
 		bed_ready(b);
@@ -571,7 +571,7 @@ static void bed_until(struct bed *b, unsigned n)
 	CHECK_INT(n, b->ntold);
 }
 
-static void bed_spin(struct bed *b, int turns)
+static inline void bed_spin(struct bed *b, int turns)
 {
 	for (int i = 0; i < turns; i++) {
 		loop_run_once(b->loop, false);
@@ -584,7 +584,7 @@ static void bed_on_closed(void *arg)
 	((struct bed *)arg)->closed = true;
 }
 
-static void bed_end(struct bed *b)
+static inline void bed_end(struct bed *b)
 {
 	delivery_stop(b->d, SECOND);
 	for (int i = 0; i < 200 && delivery_stats(b->d).busy; i++)
