@@ -24,7 +24,8 @@ struct delivery_config {
 	struct span help_text, help_url, notice_from; /* of notices; may be empty */
 	int zone_min;
 	unsigned links_max;
-	const void *policies; /* whose observers hear of what became of notices, and of messages of listeners that are no more; NULL: nobody */
+	/* Whose observers hear of notices, and of messages whose listener is no more; NULL: nobody. */
+	const void *policies;
 };
 
 struct delivery;
