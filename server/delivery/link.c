@@ -259,7 +259,8 @@ void link_job_done(struct link *l)
 {
 	const struct route *r = l->dest->route_config;
 
-	const bool reading = op_pending(&l->body.read.op); /* it was lost while its body was read: the link ends, the body after it */
+	/* Lost while its body was read: the link ends, and the body's memory goes after that. */
+	const bool reading = op_pending(&l->body.read.op);
 
 	l->has_work = false;
 	l->d->busy--;
