@@ -184,6 +184,7 @@ static void take_note(struct spool_log *log, const struct spool_item *item)
 		return;
 	struct spool_rec *r = spool_rec_new(SPOOL_RECORD_NOTE, e->id, buf_span(&state), SPAN(""));
 	r->flags = SPOOL_FLAG_SNAPSHOT;
+	r->home = e->segment;
 	e->flags |= SPOOL_ENTRY_NOTING;
 	gather(log, r);
 	buf_free(&state);

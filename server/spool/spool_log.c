@@ -116,7 +116,9 @@ void spool_log_note(struct spool_log *log, uint64_t id, struct span note)
 		return;
 	if (log->gather_notes > SPOOL_NOTES_GATHER_MAX)
 		return; /* the disk is not there; a crash now repeats what this note would tell */
-	spool_rec_gather(log, spool_rec_new(SPOOL_RECORD_NOTE, id, note, SPAN("")));
+	struct spool_rec *r = spool_rec_new(SPOOL_RECORD_NOTE, id, note, SPAN(""));
+	r->home = e->segment;
+	spool_rec_gather(log, r);
 }
 
 void spool_log_drop_entry(struct spool_log *log, struct spool_entry *e)

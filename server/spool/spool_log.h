@@ -109,7 +109,7 @@ struct spool_rec {
 	/* Internal. */
 	uint32_t octets;
 	uint64_t at;
-	uint32_t home, home_octets; /* of a drop: where the message was */
+	uint32_t home, home_octets; /* of a note or drop: where the message was */
 	bool compaction;            /* made by it, and forgotten when the batch fails */
 	char header[SPOOL_RECORD_HEADER];
 };

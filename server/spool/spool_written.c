@@ -37,12 +37,13 @@ static void message_written(struct spool_log *log, struct spool_segment *seg, st
 static void note_written(struct spool_log *log, struct spool_segment *seg, const struct spool_rec *r)
 {
 	struct spool_entry *e = spool_index_get(&log->index, r->id);
+	/* The message was dropped since, but a crash may undo that. */
+	struct spool_segment *home = spool_segments_find(&log->segments, e ? e->segment : r->home);
 
 	seg->about_octets += r->octets;
-	if (!e)
-		return;
-	spool_segment_need(spool_segments_find(&log->segments, e->segment), seg, SPOOL_NEED_NOTE);
-	if (!(r->flags & SPOOL_FLAG_SNAPSHOT))
+	if (home)
+		spool_segment_need(home, seg, SPOOL_NEED_NOTE);
+	if (!e || !(r->flags & SPOOL_FLAG_SNAPSHOT))
 		return;
 	e->notes_from = seg->seq;
 	e->flags &= SPOOL_ENTRY_LARGE | SPOOL_ENTRY_MOVING | SPOOL_ENTRY_DROPPED;

@@ -100,9 +100,9 @@ struct model {
 	bool crashed;
 	uint64_t fail_at, fail_until; /* those that fail: from the one to before the other */
 	enum model_fault fault;
-	uint64_t read_fail_at, reads; /* the read that fails */
-	uint64_t capacity;            /* octets of all files; 0: no limit */
-	bool torn_bytes;              /* a write may be torn anywhere, not only between sectors */
+	uint64_t reads, read_fail_at, read_fail_until; /* the reads that fail, likewise */
+	uint64_t capacity;                             /* octets of all files; 0: no limit */
+	bool torn_bytes; /* a write may be torn anywhere, not only between sectors */
 };
 
 /* ---- contents ---- */
@@ -346,7 +346,8 @@ static inline int64_t model_read(void *arg, int fd, void *p, size_t n, uint64_t 
 	struct model *m = arg;
 	const struct model_content *c = &model_file(m, fd)->now;
 
-	if (m->crashed || ++m->reads == m->read_fail_at)
+	m->reads++;
+	if (m->crashed || (m->reads >= m->read_fail_at && m->reads < m->read_fail_until))
 		return -EIO;
 	if (at >= c->n)
 		return 0;
@@ -616,5 +617,5 @@ static inline void model_crash(struct model *m)
 	m->crashed = false;
 	m->crash_at = 0;
 	m->fault = MODEL_FAULT_NONE;
-	m->read_fail_at = 0;
+	m->read_fail_until = 0;
 }

@@ -34,7 +34,8 @@ struct model_image {
 	char *octets;
 };
 
-static inline struct spool_image *model_image_new(struct spool *s, uint64_t id, char *octets, struct spool_message m)
+static inline struct spool_image *model_image_new(struct spool *s, uint64_t id, char *octets,
+						  struct spool_message m)
 {
 	struct model_image *im = mem_alloc(sizeof *im);
 
@@ -96,7 +97,8 @@ int spool_load_start(struct spool_load *ld, struct scope *scope, struct spool *s
 		return ret;
 	s->loads++;
 	ld->image = NULL;
-	ret = s->dead || model_chance(s->rng, s->busy_percent) ? -ERR_BUSY : spool_log_pin(s->log, id, &place);
+	ret = s->dead || model_chance(s->rng, s->busy_percent) ? -ERR_BUSY
+							       : spool_log_pin(s->log, id, &place);
 	if (ret >= 0) {
 		ret = spool_place_read(&s->disk->fs, "log", &place, id, &octets, &m);
 		spool_log_unpin(s->log, &place);
@@ -156,7 +158,8 @@ struct model_commit {
 	struct spool *spool;
 	char *octets;
 	size_t head_at, body_at, end;
-	void (*done)(void *arg, struct model_commit *c, int status); /* frees nothing; c->id and image are valid */
+	void (*done)(void *arg, struct model_commit *c,
+		     int status); /* frees nothing; c->id and image are valid */
 	void *arg;
 	uint64_t id;
 };
@@ -182,8 +185,10 @@ static inline void model_commit_ended(struct spool_rec *r, int status)
 }
 
 /* Returns the id, which the message has from now on; done() comes once, later. */
-static inline uint64_t model_commit_start(struct spool *s, struct span meta, struct span head, struct span body,
-					  void (*done)(void *arg, struct model_commit *c, int status), void *arg)
+static inline uint64_t model_commit_start(struct spool *s, struct span meta, struct span head,
+					  struct span body,
+					  void (*done)(void *arg, struct model_commit *c, int status),
+					  void *arg)
 {
 	struct model_commit *c = mem_alloc(sizeof *c);
 

@@ -357,8 +357,8 @@ static int open_log(struct sim *sim, struct spool_log_found *found_r)
 	const int r = spool_log_open(&sim->log, &cfg, found_r, &e);
 	seen.lives++;
 	seen.torn += r == 0 && found_r->torn_octets;
-	SIM_CHECK(sim, r == 0 || sim->disk.crashed || sim->disk.fault || sim->disk.read_fail_at, "open: %s",
-		  e.s);
+	SIM_CHECK(sim, r == 0 || sim->disk.crashed || sim->disk.fault || sim->disk.read_fail_until,
+		  "open: %s", e.s);
 	return r;
 }
 
