@@ -50,7 +50,7 @@ begins a comment line.
     cli r1 1 queue ls --json ~ text       it ends with that status
     wait 0.5
 
-In what is indented, and in these lines, @DIR@ is the relay's directory and @s1@ the port of a neighbour. What listens uses port 0:
+In what is indented, and in these lines, @DIR@ is the relay's directory, @r1.dir@ that of another, @s1@ the port of a neighbour. What listens uses port 0:
 the system chooses. A failure names the file and the line; then the relay's log follows.
 """
 import os
@@ -108,6 +108,8 @@ class Scenario:
         for name, thing in self.things.items():
             if hasattr(thing, "port") and not callable(thing.port):
                 text = text.replace("@%s@" % name, str(thing.port))
+            if isinstance(thing, b.Relay):
+                text = text.replace("@%s.dir@" % name, thing.dir)
         for name, value in self.kept.items():
             text = text.replace("@%s@" % name, value)
         return text.replace("@DIR@", self.bed.path(relay)) if relay else text
