@@ -127,7 +127,7 @@ struct queue *queue_new(const struct queue_config *cfg, struct loop *loop, struc
 			const struct queue_ops *ops, struct logger *log, struct metric_shard *metrics)
 {
 	struct queue *q = mem_alloc(sizeof *q);
-	struct list *const lists[] = { &q->entries, &q->cursors, &q->walks,    &q->exports,
+	struct list *const lists[] = { &q->entries, &q->cursors, &q->walks,    &q->exports, &q->dest_list,
 				       &q->work,    &q->retries, &q->images,   &q->endings,
 				       &q->delays,  &q->runs,    &q->reroutes, &q->reroute_runs };
 
@@ -171,8 +171,8 @@ void queue_close(struct queue *q, void (*closed)(void *arg), void *arg)
 	queue_runs_cancel(q);
 	queue_reroutes_cancel(q);
 	timer_unset(q->loop, &q->wake_timer);
-	map_for_each(node, &q->dests)
-		queue_dest_touch(map_entry(node, struct queue_dest_priv, node));
+	list_for_each(link, &q->dest_list)
+		queue_dest_touch(list_entry(link, struct queue_dest_priv, all));
 	queue_kick(q);
 }
 
@@ -188,8 +188,8 @@ void queue_free(struct queue **qp)
 	queue_retry_forget(q);
 	while (!list_empty(&q->entries))
 		queue_entry_free(q, list_entry(list_first(&q->entries), struct queue_entry, all));
-	map_for_each_safe(node, &q->dests)
-		queue_dest_free(map_entry(node, struct queue_dest_priv, node));
+	while (!list_empty(&q->dest_list))
+		queue_dest_free(list_entry(list_first(&q->dest_list), struct queue_dest_priv, all));
 	task_unschedule(&q->task);
 	timer_unset(q->loop, &q->wake_timer);
 	map_deinit(&q->dests);

@@ -66,6 +66,7 @@ static struct queue_dest_priv *dest_new(struct queue *q, struct span name, const
 		.limits = route->limits,
 		.priv = d,
 	};
+	list_push_back(&q->dest_list, &d->all);
 	list_init(&d->work);
 	list_init(&d->fresh);
 	list_init(&d->retry);
@@ -119,6 +120,7 @@ void queue_dest_free(struct queue_dest_priv *d)
 	queue_reason_put(&q->reasons, &d->why);
 	timer_unset(q->loop, &d->timer);
 	list_remove(&d->work);
+	list_remove(&d->all);
 	map_remove(&q->dests, &d->node);
 	free(d);
 }
@@ -135,8 +137,8 @@ void queue_dest_touch(struct queue_dest_priv *d)
 
 void queue_poke(struct queue *q)
 {
-	map_for_each(node, &q->dests) {
-		struct queue_dest_priv *d = map_entry(node, struct queue_dest_priv, node);
+	list_for_each(link, &q->dest_list) {
+		struct queue_dest_priv *d = list_entry(link, struct queue_dest_priv, all);
 		if (d->nready > 0)
 			queue_dest_touch(d);
 	}
@@ -440,8 +442,8 @@ void queue_put_back(struct queue *q, struct queue_job *job)
 
 void queue_for_each_dest(struct queue *q, void (*see)(void *arg, const struct queue_dest_view *v), void *arg)
 {
-	map_for_each(node, &q->dests) {
-		struct queue_dest_priv *d = map_entry(node, struct queue_dest_priv, node);
+	list_for_each(link, &q->dest_list) {
+		struct queue_dest_priv *d = list_entry(link, struct queue_dest_priv, all);
 		struct queue_dest_view v = {
 			.dest = &d->pub,
 			.ready = d->rcpts[QUEUE_STATE_READY],

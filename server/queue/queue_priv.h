@@ -112,6 +112,7 @@ struct queue_dest_priv {
 	struct queue_dest pub;
 	struct queue *q;
 	struct map_node node;
+	struct list all;  /* in q->dest_list */
 	struct list work;              /* in q->work: something changed for it */
 	struct list fresh, retry, out; /* jobs */
 	uint64_t rcpts[QUEUE_STATE_MAX_];
@@ -157,6 +158,7 @@ struct queue {
 	uint64_t rcpts_all, jobs_extra, many_bytes;
 
 	struct map dests;
+	struct list dest_list; /* the same, in an order that chance has no part in */
 	uint64_t dests_down;
 	struct list work; /* destinations to look at */
 	struct task task;

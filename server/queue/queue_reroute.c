@@ -172,8 +172,8 @@ void queue_reroutes_cancel(struct queue *q)
 void queue_reroute(struct queue *q)
 {
 	q->epoch++;
-	map_for_each(node, &q->dests) {
-		struct queue_dest_priv *d = map_entry(node, struct queue_dest_priv, node);
+	list_for_each(link, &q->dest_list) {
+		struct queue_dest_priv *d = list_entry(link, struct queue_dest_priv, all);
 		struct queue_route route = { 0 };
 
 		d->gone = !q->ops.refresh(q->ops.arg, &d->pub, &route);

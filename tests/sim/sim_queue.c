@@ -26,7 +26,7 @@
 #define H (60 * M)
 
 enum {
-	HISTORIES = 40,
+	HISTORIES = 80,
 	TICKS = 1500,
 	SUBMITTED_MAX = 150,
 	MESSAGES_MAX = 4000, /* with all notices */
@@ -356,7 +356,7 @@ static void decide(struct world *w, struct message *m, uint32_t index, struct qu
 	const unsigned what = w->calm ? 0 : (unsigned)below(w, 100);
 
 	r->out = false;
-	r->wants_relayed = false;
+	r->wants_relayed = r->delivered = r->bounced = false; /* what was doubtful does not count now */
 	*o = (struct queue_outcome){ .rcpt = index, .code = 250, .text = SPAN("ok") };
 	if (what < 55) {
 		o->status = r->notify & NOTIFY_SUCCESS && !m->null_sender && chance(w, 50) ? QUEUE_RELAYED_NO_DSN : QUEUE_DELIVERED;
@@ -528,7 +528,7 @@ static void ended(void *arg, uint64_t id, const struct envelope *env, const stru
 		SIM_CHECK(w, !r->delivered || r->settled.doubtful, "a recipient is ended though it was delivered");
 		happens(w, &r->settled);
 		r->bounced = true;
-		r->wants_relayed = false;
+		r->delivered = r->wants_relayed = false;
 		seen.expired++;
 	}
 }
