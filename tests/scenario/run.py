@@ -46,6 +46,7 @@ begins a comment line.
     log r1 event=refused rule=x text=*y*  such a record comes, within seconds; values may be quoted
     nolog r1 event=worker_stuck           there is none
     logs r1 2 event=x                     exactly so many, within seconds
+    logtext r1 ~ *words*                  a line of the log, for formats other than JSON
     cli r1 queue ls --json ~ text         the command succeeds and prints the text
     cli r1 1 queue ls --json ~ text       it ends with that status
     wait 0.5
@@ -261,6 +262,10 @@ class Scenario:
         if len(found) != wanted:
             self.fail("expected %d records with %r, there are %d" % (wanted, fields, len(found)))
 
+    def do_logtext(self, words, under):
+        wanted, relay = pattern(self.line.partition(" ~ ")[2]), self.thing(words[1], b.Relay)
+        b.wait_until("such a line in the log", lambda: any(wanted.match(line) for line in relay.log_text().split("\n")))
+
     def do_cli(self, words, under):
         command, _, wanted = self.fill(self.line, words[1]).partition(" ~ ")
         arguments, status = shlex.split(command)[2:], 0
@@ -345,7 +350,7 @@ class Scenario:
             try:
                 for number, line, under in self.statements():
                     self.at, self.line = number, self.fill(line)
-                    words = shlex.split(self.line) if not re.match(r"\S+ \S+ (body|text|header)", line) else self.line.split()
+                    words = shlex.split(self.line) if not re.match(r"sink \S+ (body|text|header)|logtext", line) else self.line.split()
                     statement = getattr(self, "do_" + words[0], None)
                     if not statement:
                         self.fail("unknown statement %r" % words[0])

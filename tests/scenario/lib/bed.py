@@ -4,6 +4,7 @@ Everything listens on loopback with a port of the system's choosing, lives in a 
 """
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -150,7 +151,7 @@ class Relay:
             if not self.process.alive():
                 self.process.err.thread.join(5)
                 raise Failure("the relay did not start:\n" + self.process.err.all_text())
-            return self.process.err.find(event="server_started")
+            return self.process.err.find(event="server_started") or "daemon started" in self.log_text()
 
         wait_until(lambda: "server_started:\n" + self.log_text(), started, seconds)
         return self
@@ -170,10 +171,11 @@ class Relay:
         return said
 
     def port(self, listener):
-        opened = self.process.err.find(event="listener_opened", listener=listener)
+        opened = [e["addr"] for e in self.process.err.find(event="listener_opened", listener=listener)]
+        opened += re.findall(r"listener_opened: listener=%s, addr=(\S+)" % re.escape(listener), self.log_text())
         if not opened:
             raise Failure("no listener %s is open" % listener)
-        return int(opened[0]["addr"].rpartition(":")[2])
+        return int(opened[0].rpartition(":")[2])
 
     def log_text(self):
         return self.process.err.all_text()
