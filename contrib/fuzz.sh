@@ -10,7 +10,11 @@ seconds=${1:-600}
 build=${POSTERN_BUILD:-$top/build}/fuzz
 cmake -S "$top" -B "$build" -G Ninja -DCMAKE_BUILD_TYPE=RelWithDebInfo -DCMAKE_C_COMPILER=clang \
   -DPOSTERN_SANITIZE=address,undefined -DPOSTERN_FUZZ=ON -DPOSTERN_WERROR=ON >/dev/null
-[ $# -gt 0 ] || set -- $(cd "$top/tests/fuzz" && ls fuzz_*.c | sed 's/\.c$//')
+if [ $# -eq 0 ]; then
+  for source in "$top"/tests/fuzz/fuzz_*.c; do
+    set -- "$@" "$(basename "$source" .c)"
+  done
+fi
 (cd "$build" && ninja --quiet "$@")
 mkdir -p "$build/found"
 
@@ -19,8 +23,10 @@ one() { # target
   seeds=$top/tests/fuzz/corpus/$1
   dictionary=$top/tests/fuzz/$1.dict
   mkdir -p "$corpus"
-  if "$build/tests/$1" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 -print_final_stats=1 \
-    -artifact_prefix="$build/found/$1-" $([ -f "$dictionary" ] && echo "-dict=$dictionary") \
+  with=
+  [ ! -f "$dictionary" ] || with=-dict=$dictionary
+  if "$build/tests/$1" ${with:+"$with"} -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 -print_final_stats=1 \
+    -artifact_prefix="$build/found/$1-" \
     "$corpus" "$seeds" >"$build/$1.log" 2>&1; then
     echo "clean $1: $(sed -n 's/^stat::number_of_executed_units: *//p' "$build/$1.log") runs in $seconds s"
   else

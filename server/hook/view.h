@@ -5,6 +5,8 @@
  * conn_gone/txn_gone.
  *
  * Ownership: the session.  Threads: the worker's loop.
+ *
+ * Tests: tests/unit/session/test_hooks.c
  */
 #pragma once
 

@@ -444,7 +444,8 @@ static int failed(struct server *s, const struct errtext *e)
 		free_server(s);
 		return 1;
 	}
-	/* Workers run, perhaps in the middle of a recovery: nothing was acknowledged yet, and what is on the disk is left as it is. */
+	/* Workers run, perhaps in the middle of a recovery: nothing was acknowledged yet, and what is on the disk is
+	 * left as it is. */
 	log_writer_close(&s->writer, 1000);
 	_exit(1);
 }

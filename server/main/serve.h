@@ -5,6 +5,8 @@
  *   3. signals: SIGHUP reloads, SIGTERM and SIGINT drain and end; a watchdog looks after the workers' loops
  *
  * Returns the exit status: 0 after SIGTERM, 1 when it could not start, 2 for usage.
+ *
+ * Tests: tests/scenario/b00001-one-message.vts
  */
 #pragma once
 

@@ -1,4 +1,7 @@
-/* main/store_queue.h - session/store.h over the real spool and queue. */
+/* main/store_queue.h - session/store.h over the real spool and queue.
+ *
+ * Tests: tests/scenario/c00001-crash.vts
+ */
 #pragma once
 
 #include "queue/queue.h"

@@ -6,6 +6,8 @@
  * A letter is posted to every loop each second; a loop that has not opened it for WATCHDOG_STUCK_US is stuck.
  *
  * Threads: one of its own.
+ *
+ * Tests: tests/scenario/b00001-one-message.vts
  */
 #pragma once
 

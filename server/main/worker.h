@@ -5,6 +5,8 @@
  * that are being received end, returns jobs to the queue, brings all to the disk; then the thread ends and worker_join() returns.
  *
  * Threads: worker_*() are the main thread's; the rest of struct worker is the worker's own.
+ *
+ * Tests: tests/scenario/b00001-one-message.vts
  */
 #pragma once
 

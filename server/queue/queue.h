@@ -164,21 +164,27 @@ struct queue_notice {
 
 struct queue_ops {
 	void *arg;
-	/* Where mail for this recipient goes (configuration and rcpt->route). Spans must live for the call; config and schedule until
+	/* Where mail for this recipient goes (configuration and rcpt->route). Spans must live for the call; config and
+	 * schedule until
 	 * refresh() has replaced them. */
 	void (*route)(void *arg, const struct envelope *env, const struct envelope_rcpt *rcpt,
 		      struct queue_route *route_r);
-	/* From queue_reroute(): @dest's route (by name) and next hop in the new configuration. False: there is no such route now. */
+	/* From queue_reroute(): @dest's route (by name) and next hop in the new configuration. False: there is no such
+	 * route now. */
 	bool (*refresh)(void *arg, const struct queue_dest *dest, struct queue_route *route_r);
-	/* @dest has ready work: use an idle connection (queue_take() may be called from within), or open one if queue_open_connection() says so.
+	/* @dest has ready work: use an idle connection (queue_take() may be called from within), or open one if
+	 * queue_open_connection() says so.
 	 * Called again as long as each call opened or took something and work is left; after that when more work comes, when a
-	 * connection or a rate token is free again, and after queue_poke(). Doing nothing is right when delivery is at its own limits. */
+	 * connection or a rate token is free again, and after queue_poke(). Doing nothing is right when delivery is at
+	 * its own limits. */
 	void (*ready)(void *arg, struct queue_dest *dest);
-	/* Other workers wait for a connection to @dest: close idle ones; and rather close than keep one when its message is done. */
+	/* Other workers wait for a connection to @dest: close idle ones; and rather close than keep one when its
+	 * message is done. */
 	void (*wanted)(void *arg, struct queue_dest *dest);
 	/* Make @notice and commit it to the spool (queue_add() it), then queue_notice_done() exactly once, at once or later. */
 	void (*notify)(void *arg, struct queue_notice *notice);
-	/* Recipients that the queue itself ended, not an attempt: expiry, DELIVERBY, an operator. Comes before the notice, for logs and
+	/* Recipients that the queue itself ended, not an attempt: expiry, DELIVERBY, an operator. Comes before the
+	 * notice, for logs and
 	 * observers; @env is NULL if it could not be read. */
 	void (*ended)(void *arg, uint64_t id, const struct envelope *env,
 		      const struct queue_outcome *outcomes, uint32_t n);

@@ -19,7 +19,8 @@ enum { QUEUE_EXPORT_HEAD_MAX = 4 * 1024 * 1024 }; /* octets of a header section 
 struct queue_export {
 	struct op
 		op; /* 0, -ERR_NOTFOUND, -ERR_BUSY (in delivery's hands: its state would be old at once), or the spool's errors */
-	/* The next octets, in order. -ERR_AGAIN: taken, and no more until queue_export_more(); another error ends the export with it. */
+	/* The next octets, in order. -ERR_AGAIN: taken, and no more until queue_export_more(); another error ends the
+	 * export with it. */
 	int (*out)(struct queue_export *x, struct span piece);
 	void *arg;
 	struct queue_export_run *run_; /* internal */

@@ -35,7 +35,8 @@ struct session_env {
 	uint64_t (*etrn)(void *arg, struct span domain); /* starts the queue for a domain; how many jobs */
 	void (*gone)(void *arg, struct session *s);      /* its memory goes after this */
 	void *arg;
-	/* A test's or a tool's: sees the decision path after each question to the policies, before its answer is given. NULL: nobody. */
+	/* A test's or a tool's: sees the decision path after each question to the policies, before its answer is
+	 * given. NULL: nobody. */
 	void (*trace)(void *arg, struct session *s, const struct decision_path *path);
 	struct list sessions;
 	unsigned count;

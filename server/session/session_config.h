@@ -2,6 +2,8 @@
  *
  * Ownership: the configuration snapshot; a session keeps the snapshot alive while it runs.
  * Units: as named; 0 never means "no limit".
+ *
+ * Tests: tests/unit/session/test_dialogue.c
  */
 #pragma once
 

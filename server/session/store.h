@@ -4,6 +4,8 @@
  * "accepted" means to that store.
  *
  * Threads: the worker's loop.  Ownership: a message is consumed by commit and abort.
+ *
+ * Tests: tests/unit/session/test_body.c
  */
 #pragma once
 
