@@ -61,15 +61,19 @@ void spool_batch_write(struct spool_batch *b)
 		b->fs->close(b->fs->arg, b->close_fd);
 	if (!b->octets)
 		return;
-	if (b->fd < 0)
+	if (b->fd < 0) {
 		b->fd = spool_file_make(&b->make, &b->e);
-	b->err = b->fd < 0 ? b->fd : write_records(b);
-	if (!b->err)
-		return;
-	if (b->fd >= 0)
-		b->fs->close(b->fs->arg, b->fd); /* whatever it holds now, nobody writes to it again */
-	if (b->err != -ERR_NOSPACE)
-		b->err = -ERR_IO; /* what exactly is in the text */
+		if (b->fd < 0) {
+			b->err = b->fd == -ERR_NOSPACE ? -ERR_NOSPACE
+						       : -ERR_IO; /* what exactly is in the text */
+			return;
+		}
+	}
+	/* -ERR_NOSPACE says that nothing was written; here something may have been, whatever the reason. */
+	if (write_records(b) < 0) {
+		b->err = -ERR_IO;
+		b->fs->close(b->fs->arg, b->fd); /* nobody writes to it again */
+	}
 }
 
 uint64_t spool_batch_octets(const struct spool_batch *b)

@@ -63,9 +63,21 @@ static bool wants_segment(const struct spool_log *log)
 	return log->cfg.ahead && (!log->active || log->active->end > log->active->octets / 2);
 }
 
-static void choose_make(struct spool_log *log, struct spool_chore *c, int64_t wall_us)
+static struct spool_chore *chore_new(const struct spool_log *log, enum chore_kind kind)
 {
-	c->kind = CHORE_MAKE;
+	struct spool_chore *c = mem_alloc(sizeof *c);
+
+	c->kind = kind;
+	c->fs = log->cfg.fs;
+	c->dir = log->dir;
+	c->fd = -1;
+	return c;
+}
+
+static struct spool_chore *choose_make(struct spool_log *log, int64_t wall_us)
+{
+	struct spool_chore *c = chore_new(log, CHORE_MAKE);
+
 	c->make = (struct spool_make){
 		.fs = log->cfg.fs,
 		.dir = log->dir,
@@ -73,13 +85,16 @@ static void choose_make(struct spool_log *log, struct spool_chore *c, int64_t wa
 	};
 	if (log->nspares)
 		c->make.spare = log->spare[--log->nspares];
+	return c;
 }
 
-static bool choose_free(struct spool_log *log, struct spool_chore *c)
+static struct spool_chore *choose_free(struct spool_log *log)
 {
 	unsigned spares = log->nspares;
 
-	c->kind = CHORE_FREE;
+	if (!log->look_for_free && !log->nbodies)
+		return NULL; /* as at the end of most turns */
+	struct spool_chore *c = chore_new(log, CHORE_FREE);
 	for (size_t i = 0; log->look_for_free && i < log->segments.n && c->nfiles < FILES_MAX; i++) {
 		struct spool_segment *seg = log->segments.v[i];
 		if (!spool_segment_is_free(seg))
@@ -93,46 +108,44 @@ static bool choose_free(struct spool_log *log, struct spool_chore *c)
 	log->look_for_free = c->nfiles == FILES_MAX;
 	while (log->nbodies && c->nbodies < BODIES_MAX)
 		c->body[c->nbodies++] = log->bodies[--log->nbodies];
-	return c->nfiles || c->nbodies;
+	if (c->nfiles || c->nbodies)
+		return c;
+	free(c);
+	return NULL;
 }
 
-static void choose_read(struct spool_log *log, struct spool_chore *c)
+static struct spool_chore *choose_read(struct spool_log *log)
 {
 	const struct spool_segment *seg = log->compaction.segment;
+	struct spool_chore *c = chore_new(log, CHORE_READ);
 
-	c->kind = CHORE_READ;
 	c->seq = seg->seq;
 	c->epoch = seg->epoch;
 	c->from = c->at = log->compaction.at;
 	c->end = seg->end;
+	return c;
 }
 
 struct spool_chore *spool_log_chore(struct spool_log *log, int64_t now_us, int64_t wall_us,
 				    int64_t *again_us_r)
 {
-	struct spool_chore *c;
+	struct spool_chore *c = NULL;
+	int64_t again_us = 0;
 
 	*again_us_r = 0;
 	if (log->chore)
 		return NULL;
-	c = mem_alloc(sizeof *c);
-	c->fs = log->cfg.fs;
-	c->dir = log->dir;
-	c->fd = -1;
 	spool_compact_settle(log);
 	const bool make = wants_segment(log);
 	if (make && now_us >= log->retry_us)
-		choose_make(log, c, wall_us);
-	else if (choose_free(log, c))
-		;
-	else if (!log->broken && spool_compact_wants(log, now_us, again_us_r))
-		choose_read(log, c);
-	else {
-		free(c);
-		if (make && (!*again_us_r || log->retry_us < *again_us_r))
-			*again_us_r = log->retry_us;
-		return NULL;
-	}
+		c = choose_make(log, wall_us);
+	if (!c)
+		c = choose_free(log);
+	if (!c && !log->broken && spool_compact_wants(log, now_us, &again_us))
+		c = choose_read(log);
+	if (!c && make && (!again_us || log->retry_us < again_us))
+		again_us = log->retry_us;
+	*again_us_r = c ? 0 : again_us;
 	log->chore = c;
 	return c;
 }

@@ -103,7 +103,7 @@ struct spool_rec {
 	uint8_t type, flags;
 	uint64_t id;
 	struct span payload[2]; /* one after the other; borrowed until done() */
-	/* Told once: 0, or -ERR_IO, -ERR_NOSPACE, -ERR_CLOSED. NULL: the log's own. */
+	/* Told once: 0, or -ERR_NOSPACE (nothing of it was written), -ERR_IO, -ERR_CLOSED. NULL: the log's own. */
 	void (*done)(struct spool_rec *r, int status);
 
 	/* Internal. */

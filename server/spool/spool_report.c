@@ -7,7 +7,6 @@ static void log_failed(struct spool *s, const struct spool_report *r)
 {
 	struct log_rec rec;
 
-	metric_add(s->metrics, METRIC_SPOOL_FAILURES_TOTAL, 1);
 	if (!log_begin(&rec, s->log, LOG_EV_SPOOL_FAILED))
 		return;
 	if (r->segment)
@@ -47,10 +46,12 @@ void spool_on_report(void *arg, const struct spool_report *r)
 	case SPOOL_REPORT_CORRUPT:
 		log_corrupt(s, r);
 		break;
+	case SPOOL_REPORT_FAILED:
+		metric_add(s->metrics, METRIC_SPOOL_FAILURES_TOTAL, 1);
+		log_failed(s, r);
+		break;
 	case SPOOL_REPORT_BROKEN:
 		s->broken_at_us = loop_now_us(s->loop);
-		/* fallthrough */
-	case SPOOL_REPORT_FAILED:
 		log_failed(s, r);
 		break;
 	case SPOOL_REPORT_MENDED:

@@ -73,6 +73,7 @@ struct conn {
 	enum conn_state state;
 	struct queue_dest *dest;
 	struct queue_work work;
+	bool has_work; /* BUSY; CONNECTING too when the job is taken first */
 	int64_t due_us;
 };
 
@@ -101,7 +102,7 @@ struct world {
 	bool up[DOMAINS];
 	uint64_t now, durable, barrier_at; /* of events */
 	struct spool_rec barrier;
-	bool barrier_out, calm, closed;
+	bool barrier_out, calm, closed, take_first;
 	int64_t rate_taken; /* less those that were put back */
 	int64_t rate_since_us;
 	unsigned open[2][DOMAINS];
@@ -291,12 +292,36 @@ static bool take(struct world *w, struct conn *c)
 {
 	if (!queue_take(w->q, c->dest, &c->work))
 		return false;
+	c->has_work = true;
 	check_attempt(w, &c->work);
 	if (has_rate(c->dest))
 		check_rate(w);
-	c->state = CONN_BUSY;
-	c->due_us = loop_now_us(w->loop) + (int64_t)below(w, (uint64_t)(chance(w, 90) ? S : 2 * M));
 	return true;
+}
+
+static void put_back(struct world *w, struct conn *c)
+{
+	struct message *m = find(w, c->work.id);
+
+	for (uint32_t i = 0; i < c->work.nrcpt; i++) {
+		m->rcpt[c->work.rcpts[i]].out = false;
+		m->rcpt[c->work.rcpts[i]].attempts--;
+	}
+	queue_put_back(w->q, c->work.job);
+	if (has_rate(c->dest))
+		w->rate_taken--;
+	c->has_work = false;
+}
+
+/* It is up: the transfer begins, or it is kept for one. */
+static bool use(struct world *w, struct conn *c)
+{
+	const bool busy = c->has_work || take(w, c);
+
+	c->state = busy ? CONN_BUSY : CONN_IDLE;
+	c->due_us = loop_now_us(w->loop) +
+		    (busy ? (int64_t)below(w, (uint64_t)(chance(w, 90) ? S : 2 * M)) : 5 * S);
+	return busy;
 }
 
 static void hang_up(struct world *w, struct conn *c)
@@ -315,7 +340,7 @@ static void ready(void *arg, struct queue_dest *dest)
 
 	for (unsigned i = 0; i < CONNS_MAX; i++) {
 		struct conn *c = &w->conn[i];
-		if (c->state == CONN_IDLE && c->dest == dest && take(w, c))
+		if (c->state == CONN_IDLE && c->dest == dest && use(w, c))
 			return;
 		if (c->state == CONN_FREE)
 			free_one = c;
@@ -326,34 +351,15 @@ static void ready(void *arg, struct queue_dest *dest)
 	*free_one = (struct conn){ .state = CONN_CONNECTING,
 				   .dest = dest,
 				   .due_us = loop_now_us(w->loop) + (int64_t)below(w, (uint64_t)(chance(w, 80) ? S : 30 * S)) };
-}
-
-static void connected(struct world *w, struct conn *c)
-{
-	const unsigned d = domain_of(c->dest->next_hop);
-	const struct queue_outcome why = { .status = QUEUE_DEFERRED, .text = SPAN("connection refused") };
-
-	if (!w->up[d] || (!w->calm && chance(w, 5))) {
-		struct queue_dest *dest = c->dest;
-		const bool first = chance(w, 50); /* either order is right */
-		if (first)
-			queue_dest_failed(w->q, dest, &why);
-		hang_up(w, c);
-		if (!first)
-			queue_dest_failed(w->q, dest, &why);
-		return;
-	}
-	queue_dest_ok(w->q, c->dest);
-	c->state = CONN_IDLE;
-	c->due_us = loop_now_us(w->loop) + 5 * S;
-	take(w, c);
+	if (w->take_first)
+		take(w, free_one);
 }
 
 /* Sets what becomes of one recipient, in the world and for the queue. */
-static void decide(struct world *w, struct message *m, uint32_t index, struct queue_outcome *o)
+static void decide(struct world *w, struct message *m, uint32_t index, bool reached, struct queue_outcome *o)
 {
 	struct rcpt *r = &m->rcpt[index];
-	const unsigned what = w->calm ? 0 : (unsigned)below(w, 100);
+	const unsigned what = !reached ? 60 : w->calm ? 0 : (unsigned)below(w, 100);
 
 	r->out = false;
 	r->wants_relayed = r->delivered = r->bounced = false; /* what was doubtful does not count now */
@@ -390,31 +396,56 @@ static void decide(struct world *w, struct message *m, uint32_t index, struct qu
 	}
 }
 
-static void finished(struct world *w, struct conn *c)
+/* The job ends; @reached: the next hop said something. */
+static void done(struct world *w, struct conn *c, bool reached)
 {
 	struct queue_outcome o[RCPTS_MAX];
 	struct message *m = find(w, c->work.id);
 	const uint32_t n = c->work.nrcpt;
 
-	c->state = CONN_IDLE;
-	c->due_us = loop_now_us(w->loop) + 5 * S;
+	for (uint32_t i = 0; i < n; i++) /* in the wrong order, which is right too */
+		decide(w, m, c->work.rcpts[i], reached, &o[n - 1 - i]);
+	c->has_work = false;
+	queue_done(w->q, c->work.job, o, n);
+}
+
+static void finished(struct world *w, struct conn *c)
+{
 	if (!w->calm && chance(w, 5)) { /* the connection broke before anything was said */
-		for (uint32_t i = 0; i < n; i++) {
-			m->rcpt[c->work.rcpts[i]].out = false;
-			m->rcpt[c->work.rcpts[i]].attempts--;
-		}
-		queue_put_back(w->q, c->work.job);
-		if (has_rate(c->dest))
-			w->rate_taken--;
+		put_back(w, c);
 		hang_up(w, c);
 		return;
 	}
-	for (uint32_t i = 0; i < n; i++)
-		decide(w, m, c->work.rcpts[i], &o[n - 1 - i]);
-	/* A deferral near the end may be the last: then ended() tells. A deadline shortens waits. */
-	queue_done(w->q, c->work.job, o, n);
-	if (!take(w, c) && chance(w, 20))
+	done(w, c, true);
+	if (!use(w, c) && chance(w, 20))
 		hang_up(w, c);
+}
+
+static void refused(struct world *w, struct conn *c)
+{
+	const struct queue_outcome why = { .status = QUEUE_DEFERRED, .text = SPAN("connection refused") };
+	struct queue_dest *dest = c->dest;
+	const bool first = chance(w, 50); /* either order is right */
+
+	if (first)
+		queue_dest_failed(w->q, dest, &why);
+	if (c->has_work && chance(w, 80))
+		done(w, c, false);
+	else if (c->has_work)
+		put_back(w, c);
+	hang_up(w, c);
+	if (!first)
+		queue_dest_failed(w->q, dest, &why);
+}
+
+static void connected(struct world *w, struct conn *c)
+{
+	if (!w->up[domain_of(c->dest->next_hop)] || (!w->calm && chance(w, 5))) {
+		refused(w, c);
+		return;
+	}
+	queue_dest_ok(w->q, c->dest);
+	use(w, c);
 }
 
 static void wanted(void *arg, struct queue_dest *dest)
@@ -723,14 +754,8 @@ static void give_back(struct world *w)
 {
 	for (unsigned i = 0; i < CONNS_MAX; i++) {
 		struct conn *c = &w->conn[i];
-		if (c->state == CONN_BUSY) {
-			struct message *m = find(w, c->work.id);
-			for (uint32_t k = 0; k < c->work.nrcpt; k++) {
-				m->rcpt[c->work.rcpts[k]].out = false;
-				m->rcpt[c->work.rcpts[k]].attempts--;
-			}
-			queue_put_back(w->q, c->work.job);
-		}
+		if (c->has_work)
+			put_back(w, c);
 		if (c->state != CONN_FREE)
 			hang_up(w, c);
 	}
@@ -895,7 +920,7 @@ static void history(uint64_t seed)
 	struct told_by_log t = { 0 };
 	struct queue_stats st;
 
-	*w = (struct world){ .seed = seed, .rng = { seed }, .route_name = "r", .ticks = 10 };
+	*w = (struct world){ .seed = seed, .rng = { seed }, .route_name = "r", .ticks = 10, .take_first = seed % 2 };
 	w->messages = mem_alloc_array(MESSAGES_MAX, sizeof *w->messages);
 	w->loop = loop_new();
 	loop_clock_hold(w->loop, INT64_C(1700000000000000));
