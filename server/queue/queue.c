@@ -287,7 +287,7 @@ static bool assign(struct queue *q, struct queue_job *job, const struct queue_ou
 	for (uint32_t i = 0; i < job->nrcpt; i++) {
 		const struct queue_outcome *o = outcome_of(outcomes, n, r[i].index, i);
 
-		if (!verify(o != NULL)) {
+		if (!o) {
 			r[i].pick = FATE_DEFERRED;
 			continue;
 		}

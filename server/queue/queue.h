@@ -10,8 +10,8 @@
  *
  * The happy path of a message:
  *   1. queue_add() after its commit: jobs are made and ready at once
- *   2. ops->ready(dest): delivery reuses a connection, or opens one if queue_open_connection() lets it, and calls queue_take() for
- *      it, again and again
+ *   2. ops->ready(dest): delivery reuses a connection, or opens one if queue_open_connection() lets it, and calls
+ *      queue_take() for it, before or when it is up, again and again
  *   3. queue_done() with an outcome per recipient; notes go to the spool; a settled message is dropped there
  * Ways it goes otherwise: deferred recipients make the job wait for the schedule's next time; a destination that cannot be
  * reached at all backs off as a whole (one probe at a time, queue_dest_failed()); expired or refused recipients are bounced
@@ -243,7 +243,8 @@ void queue_done(struct queue *q, struct queue_job *job, const struct queue_outco
 /* The job was not tried (connection lost before it, shutting down): ready again, in front, not an attempt. */
 void queue_put_back(struct queue *q, struct queue_job *job);
 /* A connection could not be opened. If nothing of this destination works: its ready jobs wait too, and one probe comes after the
- * schedule's next time (fresh mail brings it forward to the first step). If others work: no more connections for a while. */
+ * schedule's next time (fresh mail brings it forward to the first step). If others work: no more connections for a
+ * while. Call it before or after queue_close_connection(); a job that it had been taken for is deferred or put back. */
 void queue_dest_failed(struct queue *q, struct queue_dest *dest, const struct queue_outcome *why);
 /* A connection is up and greets us: the probe ended well. */
 void queue_dest_ok(struct queue *q, struct queue_dest *dest);

@@ -21,10 +21,12 @@ enum {
 	FRESH_TURNS = 4,   /* of so many jobs one is a retry, if both wait */
 };
 
-#define GROW_AGAIN_US                                                                                        \
-	INT64_C(30000000) /* no more connections for so long when one of several could not be opened */
-#define DOWN_FRESH_US                                                                                        \
-	INT64_C(1000000) /* fresh mail does not probe more often than this, whatever the schedule says */
+/* No more connections for so long when one of several could not be opened. */
+#define GROW_AGAIN_US INT64_C(30000000)
+/* A destination that greeted us so lately works. */
+#define WORKS_US INT64_C(60000000)
+/* Fresh mail does not probe more often than this, whatever the schedule says. */
+#define DOWN_FRESH_US INT64_C(1000000)
 
 /* ---- life ----------------------------------------------------------------------------------------------------- */
 
@@ -179,8 +181,6 @@ static void offer(struct queue_dest_priv *d)
 	for (unsigned i = 0; i < OFFERS_MAX && may_work(d); i++) {
 		const uint32_t conns = d->conns, nout = d->nout, nready = d->nready;
 
-		if (d->state == DEST_PROBING && conns > 0)
-			return;
 		d->q->ops.ready(d->q->ops.arg, &d->pub);
 		if (conns == d->conns && nout == d->nout && nready == d->nready)
 			return;
@@ -306,7 +306,7 @@ void queue_dest_failed(struct queue *q, struct queue_dest *dest, const struct qu
 	if (d->state == DEST_DOWN && !d->undecided)
 		return; /* several were under way */
 	d->undecided = false;
-	if (d->nout > 0) {
+	if (d->conns > 1 && d->ok_at_us && now - d->ok_at_us < WORKS_US) {
 		d->grow_at_us = now + GROW_AGAIN_US; /* it works, but wants no more of us */
 	} else {
 		d->failures++;
@@ -324,6 +324,7 @@ void queue_dest_ok(struct queue *q, struct queue_dest *dest)
 {
 	struct queue_dest_priv *d = dest->priv;
 
+	d->ok_at_us = loop_now_us(q->loop);
 	if (d->state == DEST_UP && d->failures == 0)
 		return;
 	set_state(d, DEST_UP);

@@ -124,6 +124,7 @@ struct queue_dest_priv {
 	unsigned turns;                    /* fresh mail takes most of them */
 	struct queue_reason *why;          /* of the last failure */
 	int64_t failed_at_us, probe_at_us; /* loop time, as all that follow */
+	int64_t ok_at_us;                  /* when it last greeted us or took something */
 	int64_t grow_at_us;                /* no more connections before */
 	int64_t rate_at_us;                /* no message before */
 	int64_t idle_at_us;                /* since when it has been without work */

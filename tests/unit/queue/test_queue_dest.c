@@ -197,6 +197,54 @@ static void a_probe_is_one_connection_and_one_job(void)
 	bed_end(&b);
 }
 
+/* A delivery that takes its job first and connects then, in vain. */
+static void ready_takes(void *arg, struct queue_dest *dest)
+{
+	struct bed *b = arg;
+
+	b->last_dest = dest;
+	if (b->idle || !queue_open_connection(b->q, dest))
+		return;
+	b->conns++;
+	if (queue_take(b->q, dest, &b->out[b->nout]))
+		b->dest[b->nout++] = dest;
+}
+
+static void all_fail(struct bed *b)
+{
+	while (b->nout > 0) {
+		queue_dest_failed(b->q, b->dest[0], &refused);
+		bed_done(b, 0, QUEUE_DEFERRED, 0, "connection refused");
+	}
+}
+
+static void jobs_may_be_out_when_connecting_fails(void)
+{
+	struct bed b;
+	struct queue_dest_view v = { 0 };
+
+	start_with(&b, ready_takes);
+	for (int i = 0; i < 30; i++)
+		bed_add(&b, "a@example.org", "b@x");
+	CHECK_INT(20, b.nout);
+	all_fail(&b);
+	CHECK_INT(0, b.nout); /* the other ten did not try */
+	CHECK_INT(1, bed_stats(&b).destinations_down);
+	CHECK_INT(10, bed_stats(&b).ready);
+	CHECK_INT(20, bed_stats(&b).waiting);
+	bed_pass(&b, 5 * M + S);
+	CHECK_INT(1, b.nout);
+	all_fail(&b);
+	queue_for_each_dest(b.q, see_one, &v);
+	CHECK_INT(2, v.failures);
+	bed_pass(&b, 15 * M + S);
+	NEED(b.nout == 1);
+	queue_dest_ok(b.q, b.dest[0]);
+	bed_run(&b);
+	CHECK_INT(20, b.nout);
+	bed_end(&b);
+}
+
 static void a_host_that_wants_no_more_keeps_those_it_has(void)
 {
 	struct bed b;
@@ -450,7 +498,7 @@ static void a_domain_that_is_down_is_probed_now(void)
 
 TEST_MAIN(TEST(one_probe_at_a_time), TEST(one_probe_whatever_the_order),
 	  TEST(fresh_mail_brings_the_probe_forward), TEST(all_goes_when_it_is_back),
-	  TEST(what_expires_behind_a_dead_host_is_returned), TEST(a_probe_is_one_connection_and_one_job),
+	  TEST(what_expires_behind_a_dead_host_is_returned), TEST(a_probe_is_one_connection_and_one_job), TEST(jobs_may_be_out_when_connecting_fails),
 	  TEST(a_host_that_wants_no_more_keeps_those_it_has), TEST(a_rate_is_kept),
 	  TEST(workers_share_connections), TEST(no_more_connections_than_jobs),
 	  TEST(a_new_configuration_routes_anew), TEST(what_waits_is_routed_when_it_is_due),
