@@ -83,29 +83,30 @@ static void on_policies_closed(void *arg)
 	loop_stop(w->view.loop);
 }
 
-static void on_spool_closed(void *arg)
-{
-	struct worker *w = arg;
-
-	spool_free(&w->view.spool);
-	w->view.policies = NULL;
-	policy_runtime_close(&w->policies, on_policies_closed, w);
-}
-
 static void on_delivery_closed(void *arg)
 {
 	struct worker *w = arg;
 
 	delivery_free(&w->view.delivery);
-	spool_close(w->view.spool, on_spool_closed, w);
+	spool_free(&w->view.spool);
+	w->view.policies = NULL;
+	policy_runtime_close(&w->policies, on_policies_closed, w);
+}
+
+/* Until it is closed the spool may ask the queue where a message stands; until it is freed it takes images back. */
+static void on_spool_closed(void *arg)
+{
+	struct worker *w = arg;
+
+	queue_free(&w->view.queue);
+	delivery_close(w->view.delivery, on_delivery_closed, w);
 }
 
 static void on_queue_closed(void *arg)
 {
 	struct worker *w = arg;
 
-	queue_free(&w->view.queue);
-	delivery_close(w->view.delivery, on_delivery_closed, w);
+	spool_close(w->view.spool, on_spool_closed, w);
 }
 
 enum { DELIVERY_GRACE_US = 10000000 };
