@@ -250,8 +250,13 @@ int envelope_decode(struct span in, struct arena *a, struct envelope *env_r)
 			return -ERR_TOOBIG;
 	}
 	while ((tag = take_field(&in, &value)) > 0) {
-		const bool ok = tag == TAG_RCPT ? read_rcpt(value, &env.rcpt[env.nrcpt++])
-						: read_field(envelope_table, tag, value, &seen, &env);
+		bool ok;
+		if (tag == TAG_RCPT) {
+			require(env.rcpt && env.nrcpt < (uint32_t)nrcpt); /* they were counted */
+			ok = read_rcpt(value, &env.rcpt[env.nrcpt++]);
+		} else {
+			ok = read_field(envelope_table, tag, value, &seen, &env);
+		}
 		if (!ok)
 			return -ERR_CORRUPT;
 	}

@@ -92,6 +92,7 @@ struct spool_entry *spool_index_put(struct spool_index *ix, uint64_t id)
 		grow(part);
 		e = find(part, id, hash);
 	}
+	require(e);
 	*e = (struct spool_entry){ .id = id & ((UINT64_C(1) << 60) - 1) };
 	part->n++;
 	ix->n++;

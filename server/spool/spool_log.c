@@ -241,9 +241,10 @@ void spool_log_free(struct spool_log **log_p)
 		return;
 	*log_p = NULL;
 	require(!log->flying && !log->chore);
-	struct list *link;
-	while ((link = list_pop_front(&log->gather)))
+	list_for_each_safe(link, &log->gather) {
+		list_remove(link);
 		spool_rec_done(list_entry(link, struct spool_rec, link), -ERR_CLOSED);
+	}
 	if (log->active_fd >= 0)
 		log->cfg.fs->close(log->cfg.fs->arg, log->active_fd);
 	if (log->next_fd >= 0)

@@ -37,6 +37,7 @@ static int on_name(void *arg, const char *name)
 
 static bool is_ours(const struct spool_config *cfg, unsigned number)
 {
+	require(cfg->workers);
 	return number < cfg->workers ? number == cfg->worker : number % cfg->workers == cfg->worker;
 }
 

@@ -58,6 +58,7 @@ static void drop_written(struct spool_log *log, struct spool_segment *seg, const
 		spool_segment_need(home, seg, SPOOL_NEED_DROP);
 	if (r->compaction)
 		return; /* a copy of a drop that was counted when it was first written */
+	require(home);  /* it counts the message as live until now */
 	spool_segment_dead(&log->segments, home, r->home_octets);
 	log->look_for_free |= !home->live;
 	if (r->flags & SPOOL_FLAG_LARGE)
