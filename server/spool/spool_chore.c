@@ -43,6 +43,7 @@ struct spool_chore {
 	/* READ */
 	uint32_t seq;
 	uint64_t epoch, from, at, end;
+	bool messages; /* some of them may be live */
 	struct spool_item *items;
 	size_t nitems;
 };
@@ -123,6 +124,7 @@ static struct spool_chore *choose_read(struct spool_log *log)
 	c->epoch = seg->epoch;
 	c->from = c->at = log->compaction.at;
 	c->end = seg->end;
+	c->messages = seg->live > 0;
 	return c;
 }
 
@@ -227,7 +229,8 @@ static void run_read(struct spool_chore *c)
 		found = spool_scan_next(&sc);
 		if (found != SPOOL_SCAN_RECORD)
 			break;
-		c->nitems += take_item(&sc, &c->items[c->nitems]);
+		if (c->messages || sc.record.type != SPOOL_RECORD_MESSAGE)
+			c->nitems += take_item(&sc, &c->items[c->nitems]);
 		c->at = sc.next_at;
 	}
 	/* It was whole when it was written: an end before the end is damage. */

@@ -1,8 +1,8 @@
 /* Compaction: one message that is held for weeks must not hold the disk space of millions that passed.
  *
  * When COMPACT_SLACK segments are dead and others need them, or when more than that and half of what lives is dead weight, one
- * that costs little to empty is read, piece by piece, within a rate, and what in it still matters is gathered again like new
- * records. This is looked at once for each segment that is begun.
+ * that costs little to empty is read, piece by piece, within a rate (or as fast as new records are written), and what in it
+ * still matters is gathered again like new records. This is looked at once for each segment that is begun.
  *
  *   message    if the index says that this is its place: a copy (MOVED) that ends with the owner's state as one note (SNAPSHOT)
  *   note       if it tells something about a live message in another segment: the owner's state, as above
@@ -117,11 +117,13 @@ bool spool_compact_wants(struct spool_log *log, int64_t now_us, int64_t *again_u
 		seg->state = SPOOL_SEGMENT_MOVING;
 		*k = (struct spool_compaction){ .segment = seg,
 						.at = SPOOL_SEGMENT_HEADER,
-						.next_us = k->next_us };
+						.next_us = k->next_us,
+						.piece = k->piece,
+						.written = k->written };
 	}
 	if (k->pending || k->failed || k->at == k->segment->end)
 		return false;
-	if (now_us < k->next_us) {
+	if (now_us < k->next_us && k->written < k->piece) {
 		*again_us_r = k->next_us;
 		return false;
 	}
@@ -232,8 +234,10 @@ void spool_compact_take(struct spool_log *log, struct spool_item *items, size_t 
 		free(items[i].payload);
 	}
 	gather_barrier(log);
+	k->piece = end - k->at;
+	k->written = 0;
 	if (log->cfg.compact_octets_s)
-		k->next_us = now_us + (int64_t)((end - k->at) * 1000000 / log->cfg.compact_octets_s);
+		k->next_us = now_us + (int64_t)(k->piece * 1000000 / log->cfg.compact_octets_s);
 	k->at = end;
 }
 

@@ -85,6 +85,7 @@ static void batch_succeeded(struct spool_log *log, struct spool_batch *b)
 	if (b->octets) {
 		log->active_fd = b->fd;
 		seg->end = b->at + b->octets;
+		log->compaction.written += b->octets;
 	}
 	while ((link = list_pop_front(&b->records))) {
 		struct spool_rec *r = list_entry(link, struct spool_rec, link);
