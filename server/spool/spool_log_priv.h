@@ -18,7 +18,7 @@ struct spool_compaction {
 	unsigned pending;              /* records that gather or fly on its account */
 	bool failed;
 	uint64_t moved, octets;
-	int64_t next_us;   /* no piece is read before this, unless as much as the last piece was written since */
+	int64_t next_us; /* no piece is read before this, unless as much as the last piece was written since */
 	uint64_t piece, written;
 	uint32_t hold_seq; /* the last one brought nothing: none until another segment than this is written */
 };
