@@ -53,6 +53,7 @@ class Sender(threading.Thread):
         super().__init__(daemon=True)
         self.number, self.port, self.rng, self.stopping = number, port, rng, stopping
         self.acknowledged, self.unknown, self.sent = {}, set(), 0
+        self.doing = ""
         self.problem = None
 
     def message(self):
@@ -71,11 +72,13 @@ class Sender(threading.Thread):
         commands = ["MAIL FROM:<%s@example.edu>" % name] + ["RCPT TO:<%s>" % r for r in recipients] + ["DATA"]
         client.send("".join(c + "\r\n" for c in commands).encode())
         for command in commands:
+            self.doing = "%s of %s" % (command, client.name)
             reply = client.reply()
             if reply is None:
                 return False
             if reply[-1][0] not in "23":
                 raise b.Failure("%s was answered %r" % (command, reply))
+        self.doing = "the end of %s of %s" % (name, client.name)
         self.unknown.add(name)
         client.send(b"Subject: %s\r\nX-Octets: %d\r\n\r\n" % (name.encode(), octets) + body_of(name, octets) + b".\r\n")
         reply = client.reply()
@@ -90,14 +93,17 @@ class Sender(threading.Thread):
     def run(self):
         while not self.stopping.is_set():
             try:
+                self.doing = "connecting"
                 client = b.Client(self.port, timeout=30)
+                client.name = client.socket.getsockname()[1]
+                self.doing = "the greeting of %s" % client.name
                 if client.reply() and client.command("EHLO sender%d.example.edu" % self.number):
                     for _ in range(self.rng.choice([1, 3, 50])):
                         if self.stopping.is_set() or not self.transaction(client):
                             break
                 client.close()
             except b.Failure as failure:
-                self.problem = str(failure)
+                self.problem = "%s: %s" % (self.doing, failure)
                 return
             except OSError:
                 time.sleep(0.02)  # the relay is down
@@ -163,14 +169,14 @@ def crashes(args, bed, rng):
     kills, torn, recovered, started = [], 0, 0, []
     for number in range(args.times):
         time.sleep(rng.choice([0.05, 0.2, 0.4, 0.8]) * (0.5 + rng.random()))
+        if any(sender.problem for sender in senders):
+            break
         if number % 4 == 1:
             shaky.stop()
         elif number % 4 == 3 and not shaky.process:
             start_sink(shaky)
         relay.crash()
         kills.append(time.monotonic())
-        if any(sender.problem for sender in senders):
-            break
         relay.start()
         found = relay.events(event="queue_recovered")
         recovered += sum(e["count"] for e in found)
@@ -186,7 +192,8 @@ def crashes(args, bed, rng):
         start_sink(shaky)
     problems = [sender.problem for sender in senders if sender.problem]
     if problems:
-        raise b.Failure("\n".join(problems) + relay.log_text()[-4000:])
+        asked = "".join("%s:\n%s" % (what, relay.cli(what, check=False).stdout.decode()) for what in ("status", "sessions", "destinations"))
+        raise b.Failure("\n".join(problems) + "\n" + asked + relay.log_text()[-3000:])
     return (shaky, steady), relay, senders, kills, {"recovered": recovered, "torn": torn, "start": sorted(started)[len(started) // 2]}
 
 
@@ -199,7 +206,8 @@ def judge(sinks, relay, senders, kills):
     arrivals = Arrivals(sinks)
 
     def missing():
-        return [r for r in wanted if r not in arrivals.count()]
+        there = arrivals.count()
+        return [r for r in wanted if r not in there]
 
     try:
         b.wait_until("all to arrive", lambda: not missing(), 120)

@@ -151,7 +151,7 @@ class Relay:
             if not self.process.alive():
                 self.process.err.thread.join(5)
                 raise Failure("the relay did not start:\n" + self.process.err.all_text())
-            return self.process.err.find(event="server_started") or "daemon started" in self.log_text()
+            return self.process.err.find(event="server_started") or (not self.process.err.events and "daemon started" in self.log_text())
 
         wait_until(lambda: "server_started:\n" + self.log_text(), started, seconds)
         return self
