@@ -1,7 +1,7 @@
 /* base/duration.h - lengths of time as people write them: "90s", "1h30m", "5d".
  *
- * A duration is one or more numbers with a unit (ms, s, m, h, d, w), each unit at most once and the larger first; "0" alone needs
- * none. The longest is ten years.
+ * A duration is one or more numbers with a unit (ms, s, m, h, d, w), each unit at most once and the
+ * larger first; "0" alone needs none. The longest is ten years.
  *
  * Threads: pure.  Tests: tests/unit/base/test_duration.c
  */
@@ -22,5 +22,6 @@ struct duration_text {
 /* Returns false, and leaves *us_r alone, when @s is no duration. */
 bool duration_parse(struct span s, int64_t *us_r);
 
-/* As short as it is exact to the millisecond; "0s" for none, "-" in front of a negative one. duration_parse reads it back. */
+/* As short as it is exact to the millisecond; "0s" for none, "-" in front of a negative one.
+ * duration_parse reads it back. */
 struct duration_text duration_format(int64_t us);

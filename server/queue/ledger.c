@@ -61,7 +61,7 @@ struct ledger *ledger_new(void)
 	return l;
 }
 
-/* ---- slots; under the ledger's lock --------------------------------------------------------------------------- */
+/* ---- slots; under the ledger's lock -------------------------------------------------------------------- */
 
 static struct ledger_slot *slot_new(struct ledger *l, struct span name)
 {
@@ -115,7 +115,7 @@ void ledger_free(struct ledger **lp)
 	free(l);
 }
 
-/* ---- connections; under the slot's lock ----------------------------------------------------------------------- */
+/* ---- connections; under the slot's lock ---------------------------------------------------------------- */
 
 /* What is new for @m goes to its loop. False: that loop has ended. */
 static bool post(struct ledger_member *m)
@@ -234,7 +234,7 @@ bool ledger_wanted(const struct ledger_member *m)
 	return m->slot->waiting > (m->in_line ? 1 : 0);
 }
 
-/* ---- rate ----------------------------------------------------------------------------------------------------- */
+/* ---- rate ---------------------------------------------------------------------------------------------- */
 
 bool ledger_take(struct ledger_member *m, int64_t now_us, int64_t *retry_after_us_r)
 {
@@ -267,7 +267,7 @@ void ledger_refund(struct ledger_member *m, int64_t now_us)
 	atomic_fetch_sub_explicit(&slot->messages_total, 1, memory_order_relaxed);
 }
 
-/* ---- members -------------------------------------------------------------------------------------------------- */
+/* ---- members ------------------------------------------------------------------------------------------- */
 
 struct ledger_member *ledger_join(struct ledger *l, struct span name, const struct ledger_limits *limits,
 				  struct loop *loop, const struct ledger_events *events, void *arg)
@@ -345,7 +345,8 @@ void ledger_for_each(struct ledger *l, int64_t now_us, void (*see)(void *arg, co
 		v.open = slot->open;
 		v.waiting = slot->waiting;
 		if (v.limits.rate.count > 0) {
-			/* What could be taken now if nothing more is: one cell is asked for and, when there is one, counted in. */
+			/* What could be taken now if nothing more is: one cell is asked for and, when
+			 * there is one, counted in. */
 			const struct rate_result res = rate_peek(&v.limits.rate, slot->tat_us, now_us, 1);
 			v.rate_remaining = res.remaining + (res.allowed ? 1 : 0);
 		}

@@ -1,20 +1,22 @@
 /* queue/ledger.h - what all workers together may do to a destination: open connections, messages per time.
  *
- * A destination has one slot, shared by the workers; each worker that has work for it is a member. Limits are exact over all
- * of them.
+ * A destination has one slot, shared by the workers; each worker that has work for it is a member. Limits
+ * are exact over all of them.
  *
  * The happy path of a connection:
  *   1. ledger_open() says true: the connection is the member's
  *   2. ledger_close() when it is gone
- * When all are taken: ledger_open() says false and the member is in line; those that hold connections are told (`wanted`) so that
- * they do not keep idle ones. A connection that is given back goes to the first in line, whose `granted` is called on its
- * own loop: nobody can take it in between, so no worker starves. What a member does not need it gives back by ledger_close().
+ * When all are taken: ledger_open() says false and the member is in line; those that hold connections are
+ * told (`wanted`) so that they do not keep idle ones. A connection that is given back goes to the first
+ * in line, whose `granted` is called on its own loop: nobody can take it in between, so no worker
+ * starves. What a member does not need it gives back by ledger_close().
  *
  * A slot that nobody is a member of is forgotten once its rate is as if it had never been used.
  *
  * Ownership: the ledger owns slots; a member belongs to its worker until ledger_leave().
- * Threads: ledger_join/leave/find under one lock; a slot has its own, held for a few instructions once per connection and once
- *   per message of a destination with a rate. Members are used on their loop only.
+ * Threads: ledger_join/leave/find under one lock; a slot has its own, held for a few instructions once
+ *   per connection and once per message of a destination with a rate. Members are used on their loop
+ *   only.
  * Units: microseconds of loop_now_us(), which all loops of the process share within a turn's length.
  * Tests: tests/unit/queue/test_ledger.c
  */
@@ -53,7 +55,8 @@ struct ledger_member *ledger_join(struct ledger *l, struct span name, const stru
 				  struct loop *loop, const struct ledger_events *events, void *arg);
 /* Every connection must have been given back. No event comes after it. Accepts NULL. */
 void ledger_leave(struct ledger_member **m, int64_t now_us);
-/* A new configuration. More connections than before are granted at once to those in line; with fewer, none is cut off. */
+/* A new configuration. More connections than before are granted at once to those in line; with fewer,
+ * none is cut off. */
 void ledger_set_limits(struct ledger_member *m, const struct ledger_limits *limits);
 
 bool ledger_open(struct ledger_member *m); /* false: in line now, unless it was already */

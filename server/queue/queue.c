@@ -1,6 +1,8 @@
-/* The queue of a worker: what comes in, what comes back from delivery, and its end. See queue/queue.h for the way of a message.
+/* The queue of a worker: what comes in, what comes back from delivery, and its end. See queue/queue.h for
+ * the way of a message.
  *
- * All that may call others (ready, notify, loads) runs from one task at the end of the turn, never from inside a call of the owner.
+ * All that may call others (ready, notify, loads) runs from one task at the end of the turn, never from
+ * inside a call of the owner.
  */
 #include "queue/queue.h"
 
@@ -11,7 +13,7 @@
 
 enum { SCRATCH_MAX = 4096 };
 
-/* ---- names ---------------------------------------------------------------------------------------------------- */
+/* ---- names --------------------------------------------------------------------------------------------- */
 
 #define X(name, text) text,
 static const char *const state_names[] = { QUEUE_STATE_MAP(X) };
@@ -40,7 +42,7 @@ const char *queue_notice_name(enum queue_notice_kind k)
 	return (size_t)k < ARRAY_LEN(notice_names) ? notice_names[k] : "?";
 }
 
-/* ---- time and chance ------------------------------------------------------------------------------------------ */
+/* ---- time and chance ----------------------------------------------------------------------------------- */
 
 /* SplitMix64: jitter needs no secrecy, and a seed makes a simulation repeatable. */
 uint64_t queue_random(struct queue *q)
@@ -70,7 +72,7 @@ int64_t queue_wall_time(const struct queue *q, int64_t loop_us)
 	return loop_wall_us(q->loop) + (loop_us - loop_now_us(q->loop));
 }
 
-/* ---- the task ------------------------------------------------------------------------------------------------- */
+/* ---- the task ------------------------------------------------------------------------------------------ */
 
 void queue_kick(struct queue *q)
 {
@@ -121,15 +123,15 @@ static void on_task(struct task *t)
 	close_when_idle(q);
 }
 
-/* ---- life ----------------------------------------------------------------------------------------------------- */
+/* ---- life ---------------------------------------------------------------------------------------------- */
 
 struct queue *queue_new(const struct queue_config *cfg, struct loop *loop, struct ledger *ledger,
 			const struct queue_ops *ops, struct logger *log, struct metric_shard *metrics)
 {
 	struct queue *q = mem_alloc(sizeof *q);
-	struct list *const lists[] = { &q->entries, &q->cursors, &q->walks,    &q->exports, &q->dest_list,
-				       &q->work,    &q->retries, &q->images,   &q->endings,
-				       &q->delays,  &q->runs,    &q->reroutes, &q->reroute_runs };
+	struct list *const lists[] = { &q->entries, &q->cursors,  &q->walks,       &q->exports, &q->dest_list,
+				       &q->work,    &q->retries,  &q->images,      &q->endings, &q->delays,
+				       &q->runs,    &q->reroutes, &q->reroute_runs };
 
 	q->cfg = *cfg;
 	if (q->cfg.rcpts_per_job_max == 0)
@@ -203,7 +205,7 @@ void queue_free(struct queue **qp)
 	free(q);
 }
 
-/* ---- coming in ------------------------------------------------------------------------------------------------ */
+/* ---- coming in ----------------------------------------------------------------------------------------- */
 
 static void log_held(struct queue *q, struct queue_entry *e, const struct envelope *env, struct span reason)
 {
@@ -230,7 +232,8 @@ void queue_add(struct queue *q, uint64_t id, const struct envelope *env, struct 
 	require(e && q->spool); /* the spool gives every id once */
 	if (hold)
 		log_held(q, e, env, env->hold_reason);
-	queue_for_each_job_safe (job, e) {
+	queue_for_each_job_safe(job, e)
+	{
 		for (uint32_t i = 0; hold && i < job->nrcpt; i++)
 			queue_rcpt_reason(q, &queue_job_rcpts(job)[i], &held, QUEUE_TEXT_KEPT_MAX);
 		queue_job_enter(q, job, hold ? QUEUE_STATE_HELD : QUEUE_STATE_READY);
@@ -243,7 +246,7 @@ void queue_add(struct queue *q, uint64_t id, const struct envelope *env, struct 
 	queue_entry_check(q, e); /* one without recipients */
 }
 
-/* ---- coming back ---------------------------------------------------------------------------------------------- */
+/* ---- coming back --------------------------------------------------------------------------------------- */
 
 /* What becomes of a recipient: the picks of queue_job_extract(). */
 enum fate { FATE_SETTLED, FATE_FAILED, FATE_RELAYED, FATE_HELD, FATE_DEFERRED, FATE_MAX_ };
@@ -379,7 +382,7 @@ void queue_done(struct queue *q, struct queue_job *job, const struct queue_outco
 	queue_image_done(q, e);
 }
 
-/* ---- looking -------------------------------------------------------------------------------------------------- */
+/* ---- looking ------------------------------------------------------------------------------------------- */
 
 void queue_stats(const struct queue *q, struct queue_stats *st_r)
 {

@@ -6,20 +6,24 @@
  *   is out    in delivery's hands
  *   is held   until an operator says something
  *   is ending its recipients are settled but for a notice that must be made durable first
- * A destination hands out jobs as far as the shared ledger (queue/ledger.h) has connections and rate tokens for it.
+ * A destination hands out jobs as far as the shared ledger (queue/ledger.h) has connections and rate
+ * tokens for it.
  *
  * The happy path of a message:
  *   1. queue_add() after its commit: jobs are made and ready at once
- *   2. ops->ready(dest): delivery reuses a connection, or opens one if queue_open_connection() lets it, and calls
- *      queue_take() for it, before or when it is up, again and again
+ *   2. ops->ready(dest): delivery reuses a connection, or opens one if queue_open_connection() lets it,
+ *      and calls queue_take() for it, before or when it is up, again and again
  *   3. queue_done() with an outcome per recipient; notes go to the spool; a settled message is dropped there
- * Ways it goes otherwise: deferred recipients make the job wait for the schedule's next time; a destination that cannot be
- * reached at all backs off as a whole (one probe at a time, queue_dest_failed()); expired or refused recipients are bounced
- * through ops->notify, and settled only when that notice is durable; held ones wait for an operator.
+ * Ways it goes otherwise: deferred recipients make the job wait for the schedule's next time; a
+ * destination that cannot be reached at all backs off as a whole (one probe at a time,
+ * queue_dest_failed()); expired or refused recipients are bounced through ops->notify, and settled only
+ * when that notice is durable; held ones wait for an operator.
  *
- * A crash repeats what was out, and what ended in the last moments before it (notes are committed lazily); it loses nothing.
+ * A crash repeats what was out, and what ended in the last moments before it (notes are committed
+ * lazily); it loses nothing.
  *
- * Memory: at most 256 octets for a message with one recipient while it waits (everything: entry, job, index, the spool's).
+ * Memory: at most 256 octets for a message with one recipient while it waits (everything: entry, job,
+ * index, the spool's).
  * Threads: the worker's loop.  Times: wall clock microseconds where they are stored, loop time inside.
  * Operators' questions and orders: queue/queue_action.h. Moving mail between nodes: queue/queue_export.h.
  * Format of the notes: schema/spool-v1.md, "notes".
@@ -43,7 +47,8 @@ struct queue_dest {
 	struct span name;     /* "<route>|<next hop>", for people and for the ledger */
 	struct span route;    /* the route's name */
 	struct span next_hop; /* the recipient domain, or "[host]:port" of the route */
-	/* Delivery's and main's, from ops->route or ops->refresh. NULL: the route is gone; ready() does not come any more. */
+	/* Delivery's and main's, from ops->route or ops->refresh. NULL: the route is gone; ready() does
+	 * not come any more. */
 	const void *route_config;
 	const struct schedule *schedule;
 	struct ledger_limits limits;
@@ -68,15 +73,16 @@ enum queue_state {
 
 const char *queue_state_name(enum queue_state s);
 
-#define QUEUE_STATUS_MAP(X)                                                                                          \
-	X(DELIVERED, "delivered")                                                                                    \
-	X(DEFERRED, "deferred")                                                                                      \
-	X(BOUNCED, "bounced")                                                                                        \
-	X(HELD, "held")                                                                                              \
-	X(RELAYED_NO_DSN,                                                                                            \
-	  "relayed") /* taken by a next hop without DSN: NOTIFY=SUCCESS is answered here (RFC 3461 section 5.2.2) */ \
-	X(RELAYED_NO_BY,                                                                                             \
-	  "relayed") /* by one without DELIVERBY, by-mode N: told unless NOTIFY=NEVER (RFC 2852) */
+/* RELAYED_NO_DSN: taken by a next hop without DSN, so NOTIFY=SUCCESS is answered here (RFC 3461 section
+ * 5.2.2). RELAYED_NO_BY: by one without DELIVERBY, by-mode N, so the sender is told unless NOTIFY=NEVER
+ * (RFC 2852). */
+#define QUEUE_STATUS_MAP(X)                                                                                  \
+	X(DELIVERED, "delivered")                                                                            \
+	X(DEFERRED, "deferred")                                                                              \
+	X(BOUNCED, "bounced")                                                                                \
+	X(HELD, "held")                                                                                      \
+	X(RELAYED_NO_DSN, "relayed")                                                                         \
+	X(RELAYED_NO_BY, "relayed")
 
 enum queue_status {
 #define X(name, text) QUEUE_##name,
@@ -110,8 +116,8 @@ struct queue_outcome {
 	enum queue_cause cause; /* delivery leaves it 0: ATTEMPT */
 	int code;               /* SMTP reply code; 0: none came */
 	struct span enhanced;   /* "5.1.1" */
-	struct span
-		text; /* remote text or our reason; cut at QUEUE_TEXT_MAX, while it waits at QUEUE_TEXT_KEPT_MAX */
+	/* remote text or our reason; cut at QUEUE_TEXT_MAX, while it waits at QUEUE_TEXT_KEPT_MAX */
+	struct span text;
 	struct span remote; /* "mx.example.org[192.0.2.1]:25"; empty: none was reached */
 };
 
@@ -122,8 +128,8 @@ struct queue_work {
 	const uint32_t *rcpts; /* indices into the envelope, ascending; valid while the job is out */
 	uint32_t nrcpt;
 	unsigned attempt; /* 1 = the first */
-	struct spool_image
-		*image; /* NULL: load it by id. A reference that the queue keeps while the job is out */
+	/* NULL: load it by id. A reference that the queue keeps while the job is out */
+	struct spool_image *image;
 	int64_t arrived_at_us; /* wall clock */
 	int64_t ready_at_us;   /* loop time: since when it waited for a connection */
 };
@@ -155,8 +161,8 @@ struct queue_notice {
 	uint64_t id;
 	const struct envelope *env;
 	struct spool_image *image; /* a reference of the queue's */
-	const struct queue_outcome *
-		outcomes; /* of those recipients whose NOTIFY wants it (RFC 3461 section 5.2), all others left out */
+	/* of those recipients whose NOTIFY wants it (RFC 3461 section 5.2), all others left out */
+	const struct queue_outcome *outcomes;
 	uint32_t n;             /* > 0 */
 	int64_t retry_until_us; /* DELAYED: wall clock */
 	void *arg;              /* the maker's */
@@ -164,33 +170,34 @@ struct queue_notice {
 
 struct queue_ops {
 	void *arg;
-	/* Where mail for this recipient goes (configuration and rcpt->route). Spans must live for the call; config and
-	 * schedule until
-	 * refresh() has replaced them. */
+	/* Where mail for this recipient goes (configuration and rcpt->route). Spans must live for the
+	 * call; config and schedule until refresh() has replaced them. */
 	void (*route)(void *arg, const struct envelope *env, const struct envelope_rcpt *rcpt,
 		      struct queue_route *route_r);
-	/* From queue_reroute(): @dest's route (by name) and next hop in the new configuration. False: there is no such
-	 * route now. */
+	/* From queue_reroute(): @dest's route (by name) and next hop in the new configuration. False:
+	 * there is no such route now. */
 	bool (*refresh)(void *arg, const struct queue_dest *dest, struct queue_route *route_r);
-	/* @dest has ready work: use an idle connection (queue_take() may be called from within), or open one if
-	 * queue_open_connection() says so.
-	 * Called again as long as each call opened or took something and work is left; after that when more work comes, when a
-	 * connection or a rate token is free again, and after queue_poke(). Doing nothing is right when delivery is at
-	 * its own limits. */
+	/* @dest has ready work: use an idle connection (queue_take() may be called from within), or open
+	 * one if queue_open_connection() says so. Called again as long as each call opened or took
+	 * something and work is left; after that when more work comes, when a connection or a rate token
+	 * is free again, and after queue_poke(). Doing nothing is right when delivery is at its own
+	 * limits. */
 	void (*ready)(void *arg, struct queue_dest *dest);
-	/* Other workers wait for a connection to @dest: close idle ones; and rather close than keep one when its
-	 * message is done. */
+	/* Other workers wait for a connection to @dest: close idle ones; and rather close than keep one
+	 * when its message is done. */
 	void (*wanted)(void *arg, struct queue_dest *dest);
-	/* Make @notice and commit it to the spool (queue_add() it), then queue_notice_done() exactly once, at once or later. */
+	/* Make @notice and commit it to the spool (queue_add() it), then queue_notice_done() exactly
+	 * once, at once or later. */
 	void (*notify)(void *arg, struct queue_notice *notice);
-	/* Recipients that the queue itself ended, not an attempt: expiry, DELIVERBY, an operator. Comes before the
-	 * notice, for logs and
-	 * observers; @env is NULL if it could not be read. */
+	/* Recipients that the queue itself ended, not an attempt: expiry, DELIVERBY, an operator. Comes
+	 * before the notice, for logs and observers, and again only after a crash; @env is NULL if it
+	 * could not be read. */
 	void (*ended)(void *arg, uint64_t id, const struct envelope *env,
 		      const struct queue_outcome *outcomes, uint32_t n);
 	/* Nothing is left to do for the message. */
 	void (*removed)(void *arg, uint64_t id);
-	/* Idle for long: free dest->pool. All its connections must be closed (queue_close_connection()) when this returns. */
+	/* Idle for long: free dest->pool. All its connections must be closed (queue_close_connection())
+	 * when this returns. */
 	void (*dest_gone)(void *arg, struct queue_dest *dest);
 };
 
@@ -199,9 +206,9 @@ struct queue_config {
 	uint32_t rcpts_per_job_max;  /* 100: recipients of one transaction */
 	uint64_t image_budget_bytes; /* of images kept until the first attempt ended */
 	int64_t notice_retry_us;     /* 1 min: a notice that could not be made is tried again after this */
-	uint64_t
-		reason_budget_bytes; /* 16 MiB: of last replies that are kept to be shown; over it only the codes are */
-	uint64_t seed;               /* of the jitter, for simulations; 0: from the system */
+	/* 16 MiB: of last replies that are kept to be shown; over it only the codes are */
+	uint64_t reason_budget_bytes;
+	uint64_t seed; /* of the jitter, for simulations; 0: from the system */
 };
 
 #define QUEUE_CONFIG_DEFAULT                                                                                 \
@@ -214,23 +221,26 @@ struct queue_config {
 /* Always succeeds. */
 struct queue *queue_new(const struct queue_config *cfg, struct loop *loop, struct ledger *ledger,
 			const struct queue_ops *ops, struct logger *log, struct metric_shard *metrics);
-/* For spool_open(), which asks ops->route for what it finds; then queue_start() makes what was recovered ready: at its recorded
- * time, and what is overdue spread over up to five minutes. */
+/* For spool_open(), which asks ops->route for what it finds; then queue_start() makes what was recovered
+ * ready: at its recorded time, and what is overdue spread over up to five minutes. */
 void queue_recovery(struct queue *q, struct spool_recovery *recovery_r);
 void queue_start(struct queue *q, struct spool *spool);
-/* No more ready(), notify() or loads. @closed comes when delivery has given back every job (queue_done, queue_put_back), every
- * notice is done and all notes are on the disk. Connections are closed after that at the latest, in dest_gone(). */
+/* No more ready(), notify() or loads. @closed comes when delivery has given back every job (queue_done,
+ * queue_put_back), every notice is done and all notes are on the disk. Connections are closed after that
+ * at the latest, in dest_gone(). */
 void queue_close(struct queue *q, void (*closed)(void *arg), void *arg);
-/* After `closed`, and after spool_close() has ended, which may ask for snapshots until then; before spool_free(), which wants its
- * images back. Calls dest_gone() for all. */
+/* After `closed`, and after spool_close() has ended, which may ask for snapshots until then; before
+ * spool_free(), which wants its images back. Calls dest_gone() for all. */
 void queue_free(struct queue **q);
 
-/* The message is durable. Takes over the reference @image (may be NULL). @env must live for the call only. ENVELOPE_HELD: all of
- * it waits for an operator. ready() comes at the end of the turn, never from inside. */
+/* The message is durable. Takes over the reference @image (may be NULL). @env must live for the call
+ * only. ENVELOPE_HELD: all of it waits for an operator. ready() comes at the end of the turn, never from
+ * inside. */
 void queue_add(struct queue *q, uint64_t id, const struct envelope *env, struct spool_image *image,
 	       uint64_t size_bytes);
 
-/* A connection to @dest may be opened: it counts until queue_close_connection(). False: not now; ready() or nothing comes later. */
+/* A connection to @dest may be opened: it counts until queue_close_connection(). False: not now; ready()
+ * or nothing comes later. */
 bool queue_open_connection(struct queue *q, struct queue_dest *dest);
 void queue_close_connection(struct queue *q, struct queue_dest *dest);
 /* Does another worker wait for one of ours? */
@@ -238,27 +248,30 @@ bool queue_connection_wanted(const struct queue *q, const struct queue_dest *des
 
 /* The next ready job of @dest, if its rate allows; false: nothing now (ready() comes when there is). */
 bool queue_take(struct queue *q, struct queue_dest *dest, struct queue_work *work_r);
-/* All recipients of the job have an outcome, in any order; one without is taken as deferred. The job is not delivery's any more. */
+/* All recipients of the job have an outcome, in any order; one without is taken as deferred. The job is
+ * not delivery's any more. */
 void queue_done(struct queue *q, struct queue_job *job, const struct queue_outcome *outcomes, uint32_t n);
 /* The job was not tried (connection lost before it, shutting down): ready again, in front, not an attempt. */
 void queue_put_back(struct queue *q, struct queue_job *job);
-/* A connection could not be opened. If nothing of this destination works: its ready jobs wait too, and one probe comes after the
- * schedule's next time (fresh mail brings it forward to the first step). If others work: no more connections for a
- * while. Call it before or after queue_close_connection(); a job that it had been taken for is deferred or put back. */
+/* A connection could not be opened. If nothing of this destination works: its ready jobs wait too, and
+ * one probe comes after the schedule's next time (fresh mail brings it forward to the first step). If
+ * others work: no more connections for a while. Call it before or after queue_close_connection(); a job
+ * that it had been taken for is deferred or put back. */
 void queue_dest_failed(struct queue *q, struct queue_dest *dest, const struct queue_outcome *why);
 /* A connection is up and greets us: the probe ended well. */
 void queue_dest_ok(struct queue *q, struct queue_dest *dest);
 /* Delivery has room again (connections in total, memory): ready() for every destination that has work. */
 void queue_poke(struct queue *q);
 
-/* @status: 0 the notice is durable, or there is none to make; -ERR_x it could not be made and is asked for again later. */
+/* @status: 0 the notice is durable, or there is none to make; -ERR_x it could not be made and is asked
+ * for again later. */
 void queue_notice_done(struct queue *q, struct queue_notice *notice, int status);
 
-/* A new configuration: refresh() is called for every destination before this returns; every message is routed anew before its
- * next attempt; destinations that backed off are tried. */
+/* A new configuration: refresh() is called for every destination before this returns; every message is
+ * routed anew before its next attempt; destinations that backed off are tried. */
 void queue_reroute(struct queue *q);
-/* ETRN and `queue retry`: what waits for @domain (exact, or "@suffix": the domain and all below it) is tried now, beginning with
- * the next turn. Returns how many recipients wait. */
+/* ETRN and `queue retry`: what waits for @domain (exact, or "@suffix": the domain and all below it) is
+ * tried now, beginning with the next turn. Returns how many recipients wait. */
 uint64_t queue_retry_domain(struct queue *q, struct span domain);
 
 struct queue_stats {

@@ -1,11 +1,14 @@
 /* An operator's action, from its start to its end.
  *
  *   1. queue_action_start(): the walk begins at the first entry (or the first id)
- *   2. a slice each turn: entries that cannot match by what is in memory are passed over; others are shown and treated at once,
- *      or, if their envelope is needed, take a place in a ring and are loaded, several at a time
- *   3. loaded ones are shown and treated in the order of the ring; an entry that went meanwhile is passed over
+ *   2. a slice each turn: entries that cannot match by what is in memory are passed over; others are
+ *      shown and treated at once, or, if their envelope is needed, take a place in a ring and are loaded,
+ *      several at a time
+ *   3. loaded ones are shown and treated in the order of the ring; an entry that went meanwhile is passed
+ *      over
  *   4. at the end what was written is synced; then the op completes
- * Cancelled, timed out, or the queue closes: no more slices; when the last load is back the op completes. What was done stays.
+ * Cancelled, timed out, or the queue closes: no more slices; when the last load is back the op completes.
+ * What was done stays.
  */
 #include "queue/queue_action.h"
 
@@ -48,7 +51,7 @@ struct queue_walk {
 
 static void walk_slice(struct queue_walk *w);
 
-/* ---- its end -------------------------------------------------------------------------------------------------- */
+/* ---- its end ------------------------------------------------------------------------------------------- */
 
 static void walk_free(struct queue_walk *w, int status)
 {
@@ -111,7 +114,7 @@ void queue_walks_cancel(struct queue *q)
 		stop(list_entry(link, struct queue_walk, link), -ERR_CANCELED);
 }
 
-/* ---- entries -------------------------------------------------------------------------------------------------- */
+/* ---- entries ------------------------------------------------------------------------------------------- */
 
 static void treat(struct queue_walk *w, struct queue_entry *e, const struct envelope *env)
 {
@@ -235,7 +238,7 @@ static void on_timer(struct timer *t)
 	walk_slice(container_of(t, struct queue_walk, timer));
 }
 
-/* ---- its start ------------------------------------------------------------------------------------------------ */
+/* ---- its start ----------------------------------------------------------------------------------------- */
 
 static const char *const whats[] = {
 	[QUEUE_VERB_LS] = "queue ls",         [QUEUE_VERB_RETRY] = "queue retry",

@@ -1,11 +1,14 @@
-/* queue/queue_action.h - what operators ask of the queue: look, retry, hold, release, bounce, remove, by any selector.
+/* queue/queue_action.h - what operators ask of the queue: look, retry, hold, release, bounce, remove, by
+ * any selector.
  *
- * An action walks over all messages of the worker in slices, so that a million of them do not keep the loop from its mail. What
- * the memory does not know (sender, recipient, device) is read from the spool, a few messages at a time; messages that go
- * meanwhile are left out. It completes when its effects are on the disk.
+ * An action walks over all messages of the worker in slices, so that a million of them do not keep the
+ * loop from its mail. What the memory does not know (sender, recipient, device) is read from the spool, a
+ * few messages at a time; messages that go meanwhile are left out. It completes when its effects are on
+ * the disk.
  *
- * A selector that names recipients (to, domain, destination, status, held_reason) selects those; an order is carried out for the
- * selected recipients only. One that is in delivery's hands cannot be held, bounced or removed: it is counted as busy.
+ * A selector that names recipients (to, domain, destination, status, held_reason) selects those; an order
+ * is carried out for the selected recipients only. One that is in delivery's hands cannot be held,
+ * bounced or removed: it is counted as busy.
  *
  * Ownership: the caller's, embedded; spans must live until done().  Threads: the loop's.
  * Tests: tests/unit/queue/test_queue_action.c
@@ -43,8 +46,8 @@ struct queue_row_rcpt {
 	unsigned attempts;
 	int64_t next_at_us; /* wall clock; 0: now, or when somebody says so */
 	struct span domain, destination;
-	struct queue_outcome
-		last; /* what the last attempt brought; code 0 and no text: none was made. Held: text is the reason */
+	/* what the last attempt brought; code 0 and no text: none was made. Held: text is the reason */
+	struct queue_outcome last;
 };
 
 /* A message with the recipients that match. Valid during the call. */
@@ -59,8 +62,9 @@ struct queue_row {
 };
 
 struct queue_action {
-	struct op
-		op; /* 0, or -ERR_CANCELED, -ERR_TIMEOUT (what was done until then stays done), -ERR_IO (not on the disk) */
+	/* 0, or -ERR_CANCELED, -ERR_TIMEOUT (what was done until then stays done), -ERR_IO (not on the
+	 * disk) */
+	struct op op;
 	enum queue_verb verb;
 	struct queue_select select;
 	struct span reason, actor;

@@ -2,9 +2,11 @@
  *
  * The happy path:
  *   1. a job becomes ready: the destination is touched, that is, put into q->work
- *   2. at the end of the turn it is pumped: ready() is called as long as that opens a connection or takes a job
+ *   2. at the end of the turn it is pumped: ready() is called as long as that opens a connection or takes
+ *      a job
  *   3. delivery opens connections (the ledger is asked) and takes jobs (the rate is asked)
- * When it may not, its timer or the ledger touches it again: a probe is due, the rate has a token, a connection is free.
+ * When it may not, its timer or the ledger touches it again: a probe is due, the rate has a token, a
+ * connection is free.
  *
  *   UP       -- a connection failed and nothing works --> DOWN
  *   DOWN     -- probe_at, or an operator --> PROBING: one connection, one job
@@ -28,7 +30,7 @@ enum {
 /* Fresh mail does not probe more often than this, whatever the schedule says. */
 #define DOWN_FRESH_US INT64_C(1000000)
 
-/* ---- life ----------------------------------------------------------------------------------------------------- */
+/* ---- life ---------------------------------------------------------------------------------------------- */
 
 static void on_granted(void *arg)
 {
@@ -127,7 +129,7 @@ void queue_dest_free(struct queue_dest_priv *d)
 	free(d);
 }
 
-/* ---- being looked at ------------------------------------------------------------------------------------------ */
+/* ---- being looked at ----------------------------------------------------------------------------------- */
 
 void queue_dest_touch(struct queue_dest_priv *d)
 {
@@ -242,7 +244,7 @@ void queue_dest_pump(struct queue_dest_priv *d)
 	arm(d);
 }
 
-/* ---- connections ---------------------------------------------------------------------------------------------- */
+/* ---- connections --------------------------------------------------------------------------------------- */
 
 bool queue_open_connection(struct queue *q, struct queue_dest *dest)
 {
@@ -292,7 +294,7 @@ bool queue_connection_wanted(const struct queue *q, const struct queue_dest *des
 	return ledger_wanted(dest->priv->member);
 }
 
-/* ---- backing off ---------------------------------------------------------------------------------------------- */
+/* ---- backing off --------------------------------------------------------------------------------------- */
 
 void queue_dest_failed(struct queue *q, struct queue_dest *dest, const struct queue_outcome *why)
 {
@@ -353,7 +355,7 @@ void queue_dest_probe_now(struct queue_dest_priv *d)
 	queue_dest_touch(d);
 }
 
-/* ---- jobs ----------------------------------------------------------------------------------------------------- */
+/* ---- jobs ---------------------------------------------------------------------------------------------- */
 
 /* The job whose turn it is; NULL: what is there must be routed anew first. */
 static struct queue_job *choose(struct queue_dest_priv *d)
@@ -439,7 +441,7 @@ void queue_put_back(struct queue *q, struct queue_job *job)
 	queue_job_arm(q, job);
 }
 
-/* ---- looking -------------------------------------------------------------------------------------------------- */
+/* ---- looking ------------------------------------------------------------------------------------------- */
 
 void queue_for_each_dest(struct queue *q, void (*see)(void *arg, const struct queue_dest_view *v), void *arg)
 {

@@ -6,7 +6,7 @@
 
 _Static_assert(sizeof(struct queue_entry) <= 152, "see the promise in queue/queue.h");
 
-/* ---- counting ------------------------------------------------------------------------------------------------- */
+/* ---- counting ------------------------------------------------------------------------------------------ */
 
 static void count_held(struct queue *q, struct queue_entry *e, int by)
 {
@@ -40,7 +40,7 @@ static void count(struct queue *q, struct queue_job *job, int by)
 			r[i].domain->pending += (uint32_t)by;
 }
 
-/* ---- states --------------------------------------------------------------------------------------------------- */
+/* ---- states -------------------------------------------------------------------------------------------- */
 
 void queue_job_leave(struct queue *q, struct queue_job *job)
 {
@@ -97,7 +97,7 @@ void queue_job_enter(struct queue *q, struct queue_job *job, enum queue_state st
 	queue_dest_touch(d);
 }
 
-/* ---- jobs ----------------------------------------------------------------------------------------------------- */
+/* ---- jobs ---------------------------------------------------------------------------------------------- */
 
 static void job_init(struct queue_job *job, struct queue_entry *e, struct queue_job *next)
 {
@@ -315,7 +315,7 @@ void queue_rcpt_reason(struct queue *q, struct queue_rcpt *r, const struct queue
 	queue_reason_put(&q->reasons, &before);
 }
 
-/* ---- entries -------------------------------------------------------------------------------------------------- */
+/* ---- entries ------------------------------------------------------------------------------------------- */
 
 /* A spool that was damaged, or another node, may say anything; differences of times must not overflow. */
 static int64_t sane(int64_t wall_us)

@@ -1,7 +1,8 @@
 /* One message out of the queue.
  *
  *   1. queue_export_start(): it is in the queue and not with delivery; it is loaded if it is not in memory
- *   2. the fixed part, envelope, state, head and a small body are handed out piece by piece; a large body as it is read
+ *   2. the fixed part, envelope, state, head and a small body are handed out piece by piece; a large body
+ *      as it is read
  *   3. the checksum; the op completes
  * Whoever takes the pieces may ask for a pause after any of them. Cancelled or late: it stops where it is.
  */
@@ -151,7 +152,7 @@ static void on_read(struct op *op)
 		go_on(run);
 }
 
-/* ---- its start ------------------------------------------------------------------------------------------------ */
+/* ---- its start ----------------------------------------------------------------------------------------- */
 
 static int find(struct queue *q, uint64_t id, struct queue_entry **e_r)
 {

@@ -1,5 +1,6 @@
-/* Images kept in memory until the first attempt ended, so that the common path reads nothing back. Over the budget those go first
- * that have been here longest: they wait for a destination that is slow or down. */
+/* Images kept in memory until the first attempt ended, so that the common path reads nothing back. Over
+ * the budget those go first that have been here longest: they wait for a destination that is slow or
+ * down. */
 #include <stdlib.h>
 
 #include "base/mem.h"

@@ -1,9 +1,10 @@
 /* One message into the queue, out of the octets of an export.
  *
- *   1. queue_import_feed(): the fixed part, envelope, state and head are gathered, the body goes to the spool as it comes
+ *   1. queue_import_feed(): the fixed part, envelope, state and head are gathered, the body goes to the
+ *      spool as it comes
  *   2. the checksum: the message has ended
- *   3. queue_import_commit(): it is committed under an id of this node; when that is durable it enters the queue where its state
- *      says, and that state is noted under the new id
+ *   3. queue_import_commit(): it is committed under an id of this node; when that is durable it enters
+ *      the queue where its state says, and that state is noted under the new id
  * Until the commit a wrong octet, a full disk or queue_import_deinit() leaves nothing behind.
  */
 #include "queue/queue_export.h"
@@ -129,7 +130,7 @@ int64_t queue_import_feed(struct queue_import *im, struct span in, bool *ended_r
 	return (int64_t)(n - in.n);
 }
 
-/* ---- the commit ----------------------------------------------------------------------------------------------- */
+/* ---- the commit ---------------------------------------------------------------------------------------- */
 
 static void enter(struct queue_import_run *run, const struct envelope *env)
 {
@@ -203,7 +204,7 @@ int queue_import_commit(struct queue_import *im, struct scope *scope)
 	return 0;
 }
 
-/* ---- life ----------------------------------------------------------------------------------------------------- */
+/* ---- life ---------------------------------------------------------------------------------------------- */
 
 void queue_import_init(struct queue_import *im, struct queue *q, void (*done)(struct op *op))
 {

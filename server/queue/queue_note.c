@@ -2,7 +2,7 @@
 
 #include "base/check.h"
 
-/* ---- numbers: seven bits an octet, the low ones first ---------------------------------------------------------- */
+/* ---- numbers: seven bits an octet, the low ones first -------------------------------------------------- */
 
 static void add_number(struct buf *b, uint64_t v)
 {
@@ -48,7 +48,7 @@ static bool get_text(struct span *in, size_t text_max, struct span *s_r)
 	return true;
 }
 
-/* ---- writing -------------------------------------------------------------------------------------------------- */
+/* ---- writing ------------------------------------------------------------------------------------------- */
 
 enum { TOLD = 1 };
 
@@ -127,7 +127,7 @@ bool queue_note_end(struct queue_note_writer *w)
 	return !w->out->overflow;
 }
 
-/* ---- reading -------------------------------------------------------------------------------------------------- */
+/* ---- reading ------------------------------------------------------------------------------------------- */
 
 int queue_note_open(struct queue_note_reader *r, struct span note)
 {

@@ -1,7 +1,9 @@
-/* queue/queue_note.h - what the queue writes to the spool about a message: which recipients are settled, where the others stand.
+/* queue/queue_note.h - what the queue writes to the spool about a message: which recipients are settled,
+ * where the others stand.
  *
- * A note is a version octet and groups; each group says one thing of a set of recipients and replaces what was said of them
- * before. A reader skips groups that it does not know. Notes are read in the order in which they were written.
+ * A note is a version octet and groups; each group says one thing of a set of recipients and replaces
+ * what was said of them before. A reader skips groups that it does not know. Notes are read in the order
+ * in which they were written.
  *
  * Pure.  Ownership: what is read points into the note.  Format: schema/spool-v1.md, "notes".
  * Tests: tests/unit/queue/test_queue_note.c, tests/fuzz/fuzz_queue_note.c
@@ -35,8 +37,8 @@ struct queue_note_group {
 	struct queue_outcome reason; /* WAITING, HELD, ENDING: code, enhanced, text, remote */
 };
 
-/* Writes a note into @out, which must be empty: begin, then a group, its recipients in ascending order, the next group. Texts are
- * cut at QUEUE_TEXT_KEPT_MAX (ENDING: QUEUE_TEXT_MAX). */
+/* Writes a note into @out, which must be empty: begin, then a group, its recipients in ascending order,
+ * the next group. Texts are cut at QUEUE_TEXT_KEPT_MAX (ENDING: QUEUE_TEXT_MAX). */
 struct queue_note_writer {
 	struct buf *out;
 	struct buf body;  /* of the group that is being written */

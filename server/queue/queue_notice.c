@@ -1,12 +1,14 @@
-/* Notices: telling senders that recipients failed, take long, or went where nobody will report (RFC 3461 section 5.2).
+/* Notices: telling senders that recipients failed, take long, or went where nobody will report (RFC 3461
+ * section 5.2).
  *
  * The happy path:
  *   1. a job is ENDING, or an entry's delay notice is due: it is in a list
  *   2. a run takes an entry with all its jobs of that kind, and loads the message if it is not in memory
  *   3. the recipients who want it are chosen; ops->notify() makes the notice
  *   4. queue_notice_done(): it is durable; recipients of ENDING jobs are settled
- * A notice that cannot be made is tried again later; its recipients stay until then. A message that cannot be read any more cannot
- * be reported; that is logged and its recipients are settled, since nothing will ever become of them.
+ * A notice that cannot be made is tried again later; its recipients stay until then. A message that
+ * cannot be read any more cannot be reported; that is logged and its recipients are settled, since
+ * nothing will ever become of them.
  */
 #include <stdlib.h>
 
@@ -40,7 +42,7 @@ struct queue_run {
 	struct task done;
 };
 
-/* ---- which jobs ----------------------------------------------------------------------------------------------- */
+/* ---- which jobs ---------------------------------------------------------------------------------------- */
 
 static bool is_about(const struct queue_run *run, const struct queue_job *job)
 {
@@ -49,7 +51,7 @@ static bool is_about(const struct queue_run *run, const struct queue_job *job)
 
 #define for_each_about_safe(it, run) queue_for_each_job_safe(it, (run)->entry) if (is_about(run, it))
 
-/* ---- ending --------------------------------------------------------------------------------------------------- */
+/* ---- ending -------------------------------------------------------------------------------------------- */
 
 static void run_free(struct queue_run *run)
 {
@@ -135,7 +137,7 @@ void queue_notice_done(struct queue *q, struct queue_notice *notice, int status)
 	task_schedule(q->loop, &run->done);
 }
 
-/* ---- what is said --------------------------------------------------------------------------------------------- */
+/* ---- what is said -------------------------------------------------------------------------------------- */
 
 static void log_expired(struct queue_run *run, const struct queue_outcome *o, unsigned attempts)
 {
@@ -254,7 +256,7 @@ static int64_t retry_until(const struct queue_run *run)
 	return until;
 }
 
-/* ---- a run ---------------------------------------------------------------------------------------------------- */
+/* ---- a run --------------------------------------------------------------------------------------------- */
 
 static void ask(struct queue_run *run)
 {
@@ -357,7 +359,7 @@ static void run_start(struct queue_run *run)
 	}
 }
 
-/* ---- who is next ---------------------------------------------------------------------------------------------- */
+/* ---- who is next --------------------------------------------------------------------------------------- */
 
 static void start_ending(struct queue *q, struct queue_job *first)
 {

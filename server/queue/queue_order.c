@@ -5,7 +5,7 @@
 #include "queue/queue_match.h"
 #include "queue/queue_priv.h"
 
-/* ---- choosing ------------------------------------------------------------------------------------------------- */
+/* ---- choosing ------------------------------------------------------------------------------------------ */
 
 bool queue_order_needs_envelope(const struct queue_action *a)
 {
@@ -68,7 +68,7 @@ uint32_t queue_order_match(struct queue *q, const struct queue_action *a, struct
 	return n;
 }
 
-/* ---- showing -------------------------------------------------------------------------------------------------- */
+/* ---- showing ------------------------------------------------------------------------------------------- */
 
 static struct queue_row_rcpt row_rcpt(struct queue *q, const struct queue_job *job,
 				      const struct queue_rcpt *r)
@@ -116,7 +116,7 @@ void queue_order_row(struct queue *q, struct queue_action *a, struct queue_entry
 		free(rcpts);
 }
 
-/* ---- doing ---------------------------------------------------------------------------------------------------- */
+/* ---- doing --------------------------------------------------------------------------------------------- */
 
 static void log_order(struct queue *q, const struct queue_action *a, uint64_t entry_id)
 {

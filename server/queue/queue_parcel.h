@@ -1,4 +1,5 @@
-/* queue/queue_parcel.h - the fixed part and the checksum of an exported message. Format: queue/queue_export.h.
+/* queue/queue_parcel.h - the fixed part and the checksum of an exported message. Format:
+ * queue/queue_export.h.
  *
  * Pure.  Tests: tests/unit/queue/test_queue_export.c
  */

@@ -1,7 +1,8 @@
 /* queue/queue_priv.h - what the files of the queue share; nobody else includes it.
  *
  * Entry   a message. Its recipients that are not settled are in its jobs
- * Job     recipients of one entry that go one way together. Between queue_job_leave() and queue_job_enter() it is in no state and
+ * Job recipients of one entry that go one way together. Between queue_job_leave() and queue_job_enter()
+ * it is in no state and
  *         counted nowhere: only then its recipients may be changed
  *
  *   state     in its destination's   in q->wakes at
@@ -24,7 +25,7 @@
 #include "queue/queue_reason.h"
 #include "queue/queue_table.h"
 
-/* ---- messages ------------------------------------------------------------------------------------------------- */
+/* ---- messages ------------------------------------------------------------------------------------------ */
 
 struct queue_rcpt {
 	struct queue_domain *domain;
@@ -56,8 +57,8 @@ struct queue_job {
 			uint32_t *out; /* indices for delivery while OUT */
 		} many;
 	};
-	uint32_t
-		when; /* WAITING: wall clock, seconds, of the next attempt. READY, OUT: q's clock, ms, since when */
+	/* WAITING: wall clock, seconds, of the next attempt. READY, OUT: q's clock, ms, since when */
+	uint32_t when;
 	uint16_t nrcpt; /* 0: unused (an entry's first job only) */
 	uint16_t attempts;
 	uint8_t state; /* enum queue_state */
@@ -100,7 +101,7 @@ struct queue_image {
 	uint32_t out; /* jobs of the entry that are OUT with it */
 };
 
-/* ---- destinations --------------------------------------------------------------------------------------------- */
+/* ---- destinations -------------------------------------------------------------------------------------- */
 
 enum queue_dest_state {
 	DEST_UP,
@@ -112,7 +113,7 @@ struct queue_dest_priv {
 	struct queue_dest pub;
 	struct queue *q;
 	struct map_node node;
-	struct list all;  /* in q->dest_list */
+	struct list all;               /* in q->dest_list */
 	struct list work;              /* in q->work: something changed for it */
 	struct list fresh, retry, out; /* jobs */
 	uint64_t rcpts[QUEUE_STATE_MAX_];
@@ -135,7 +136,7 @@ struct queue_dest_priv {
 	char text[];
 };
 
-/* ---- the queue ------------------------------------------------------------------------------------------------ */
+/* ---- the queue ----------------------------------------------------------------------------------------- */
 
 struct queue {
 	struct queue_config cfg;
@@ -169,8 +170,8 @@ struct queue {
 	struct list retries; /* domains to be tried now */
 	struct queue_cursor {
 		struct list link; /* in q->cursors */
-		struct queue_entry
-			*at; /* the next to look at; moves on when that one goes. NULL: at the end */
+		/* the next to look at; moves on when that one goes. NULL: at the end */
+		struct queue_entry *at;
 	} retry_at;
 	struct timer retry_timer;
 
@@ -246,13 +247,15 @@ const struct schedule *queue_job_schedule(const struct queue_job *job);
 void queue_job_leave(struct queue *q, struct queue_job *job);
 void queue_job_enter(struct queue *q, struct queue_job *job, enum queue_state state);
 void queue_job_settle(struct queue *q, struct queue_job *job); /* between leave and enter; @job is gone */
-/* Those recipients whose pick is @pick, as a job of their own (@job itself if all are); NULL if none. Between leave and enter. */
+/* Those recipients whose pick is @pick, as a job of their own (@job itself if all are); NULL if none.
+ * Between leave and enter. */
 struct queue_job *queue_job_extract(struct queue *q, struct queue_job *job, uint8_t pick);
 /* Marks those of @job that are among @index (ascending) with pick 1, others with 0. Returns how many. */
 uint32_t queue_job_pick(struct queue_job *job, const uint32_t *index, uint32_t n);
 void queue_job_move(struct queue *q, struct queue_job *job,
 		    struct queue_dest_priv *d); /* between leave and enter */
-/* Notes tell recipients with different replies apart; those that stand at the same point go together again. Before they enter. */
+/* Notes tell recipients with different replies apart; those that stand at the same point go together
+ * again. Before they enter. */
 void queue_entry_merge(struct queue *q, struct queue_entry *e);
 void queue_rcpt_reason(struct queue *q, struct queue_rcpt *r, const struct queue_outcome *o, size_t text_max);
 uint64_t queue_memory(const struct queue *q);
@@ -315,7 +318,8 @@ void queue_cursors_entry_gone(struct queue *q, struct queue_entry *e);
 /* queue_action.c, queue_order.c */
 void queue_walks_cancel(struct queue *q);
 bool queue_order_needs_envelope(const struct queue_action *a);
-/* Marks the recipients of @e that match with pick 1, others with 0. @env NULL: what only it can tell matches. Returns how many. */
+/* Marks the recipients of @e that match with pick 1, others with 0. @env NULL: what only it can tell
+ * matches. Returns how many. */
 uint32_t queue_order_match(struct queue *q, const struct queue_action *a, struct queue_entry *e,
 			   const struct envelope *env);
 void queue_order_row(struct queue *q, struct queue_action *a, struct queue_entry *e,

@@ -1,9 +1,11 @@
 /* queue/queue_reason.h - what was said last about a recipient, kept once for all that were told the same.
  *
- * When a destination is down a million messages have the same last reply; a pointer each is what that may cost. Replies that are
- * all different (they hold ids) are kept within a budget; over it only their codes are.
+ * When a destination is down a million messages have the same last reply; a pointer each is what that may
+ * cost. Replies that are all different (they hold ids) are kept within a budget; over it only their codes
+ * are.
  *
- * Ownership: counted; every get wants a put.  Threads: one at a time.  Tests: tests/unit/queue/test_queue_reason.c
+ * Ownership: counted; every get wants a put. Threads: one at a time. Tests:
+ * tests/unit/queue/test_queue_reason.c
  */
 #pragma once
 

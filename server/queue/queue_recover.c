@@ -1,9 +1,12 @@
 /* Start-up: what the spool holds becomes entries again, then their first attempts are spread over time.
  *
- *   1. spool_open() tells messages, notes and drops in the order of its log: entries are made and changed, in no state yet
- *   2. queue_start(): each job enters the state that the notes gave it. Recorded times are honoured; what is overdue (the
- *      server was down, or it was never tried) is spread, so that a million messages do not ask the DNS all at once
- * A message whose notes cannot be read is held: trying it might repeat deliveries, and only a person can say whether that is worse.
+ *   1. spool_open() tells messages, notes and drops in the order of its log: entries are made and
+ *      changed, in no state yet
+ *   2. queue_start(): each job enters the state that the notes gave it. Recorded times are honoured; what
+ *      is overdue (the server was down, or it was never tried) is spread, so that a million messages do
+ *      not ask the DNS all at once
+ * A message whose notes cannot be read is held: trying it might repeat deliveries, and only a person can
+ * say whether that is worse.
  */
 #include "queue/queue_priv.h"
 
@@ -42,8 +45,7 @@ static int on_message(void *arg, uint64_t id, struct span meta, uint64_t head_by
 void queue_entry_hold_unreadable(struct queue *q, struct queue_entry *e)
 {
 	const struct queue_outcome why = {
-		.text = SPAN(
-			"what was tried is not readable: releasing it may deliver it again to some recipients")
+		.text = SPAN("what was tried cannot be read: once released, some may get it again")
 	};
 
 	queue_for_each_job(job, e)
@@ -90,7 +92,7 @@ void queue_recovery(struct queue *q, struct spool_recovery *recovery_r)
 					       .snapshot = on_snapshot };
 }
 
-/* ---- start ---------------------------------------------------------------------------------------------------- */
+/* ---- start --------------------------------------------------------------------------------------------- */
 
 static bool is_overdue(const struct queue_job *job, int64_t now_s)
 {

@@ -1,7 +1,9 @@
-/* Routing anew after the configuration changed. Routes may depend on sender, recipient and what a policy said, so the message is
- * read; that is done when a job is about to be tried, and what was read serves the attempt that follows.
+/* Routing anew after the configuration changed. Routes may depend on sender, recipient and what a policy
+ * said, so the message is read; that is done when a job is about to be tried, and what was read serves
+ * the attempt that follows.
  *
- *   1. a job at the head of its destination's list was routed by an older configuration: it goes to q->reroutes
+ *   1. a job at the head of its destination's list was routed by an older configuration: it goes to
+ *      q->reroutes
  *   2. its message is loaded if it is not in memory; all jobs of it that wait for this are done at once
  *   3. their recipients are grouped by their new destinations and are ready there
  * When it cannot be read now they wait a minute; when it is damaged they are held for an operator to see.
@@ -38,7 +40,7 @@ void queue_reroute_add(struct queue *q, struct queue_job *job)
 	queue_kick(q);
 }
 
-/* ---- routing -------------------------------------------------------------------------------------------------- */
+/* ---- routing ------------------------------------------------------------------------------------------- */
 
 static void route_job(struct queue *q, struct queue_job *job, const struct envelope *env)
 {
@@ -98,7 +100,7 @@ static void not_routed(struct queue *q, struct queue_entry *e, int err)
 	}
 }
 
-/* ---- runs ----------------------------------------------------------------------------------------------------- */
+/* ---- runs ---------------------------------------------------------------------------------------------- */
 
 static void on_loaded(struct op *op)
 {
@@ -167,7 +169,7 @@ void queue_reroutes_cancel(struct queue *q)
 		op_cancel(&list_entry(link, struct queue_reroute_run, link)->load.op);
 }
 
-/* ---- a new configuration -------------------------------------------------------------------------------------- */
+/* ---- a new configuration ------------------------------------------------------------------------------- */
 
 void queue_reroute(struct queue *q)
 {

@@ -1,7 +1,7 @@
 /* Trying now what waits: one job, or all for some domains (ETRN, RFC 1985).
  *
- * Domains that are to be tried are marked; one walk over all entries, in slices, finds their jobs. A domain that is asked for
- * while a walk is under way is found by the next one.
+ * Domains that are to be tried are marked; one walk over all entries, in slices, finds their jobs. A
+ * domain that is asked for while a walk is under way is found by the next one.
  */
 #include "queue/queue_match.h"
 #include "queue/queue_priv.h"

@@ -4,7 +4,7 @@
 #include "base/mem.h"
 #include "queue/queue_priv.h"
 
-/* ---- writing -------------------------------------------------------------------------------------------------- */
+/* ---- writing ------------------------------------------------------------------------------------------- */
 
 static struct queue_note_group group_of(const struct queue_job *job)
 {
@@ -135,7 +135,7 @@ void queue_state_snapshot(struct queue_entry *e, struct buf *note)
 	(void)verify(snapshot(e, note, false));
 }
 
-/* ---- reading -------------------------------------------------------------------------------------------------- */
+/* ---- reading ------------------------------------------------------------------------------------------- */
 
 static enum queue_state state_of(enum queue_note_tag tag)
 {

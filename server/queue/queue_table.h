@@ -1,11 +1,13 @@
 /* queue/queue_table.h - from queue ids to entries: a compact open-addressing table.
  *
- * It holds pointers to ids that are embedded in their owners: 8 octets a slot, at most 4/5 full. It is cut into sub-tables
- * that grow and shrink by themselves, so that no single addition moves more than a few thousand slots: with a million
- * entries a table in one piece would stop its loop for a tenth of a second.
+ * It holds pointers to ids that are embedded in their owners: 8 octets a slot, at most 4/5 full. It is
+ * cut into sub-tables that grow and shrink by themselves, so that no single addition moves more than a
+ * few thousand slots: with a million entries a table in one piece would stop its loop for a tenth of a
+ * second.
  *
  * Ids are ours, not a peer's: the hash needs no key.
- * Ownership: the owners stay their makers'.  Threads: one at a time.  Tests: tests/unit/queue/test_queue_table.c
+ * Ownership: the owners stay their makers'. Threads: one at a time. Tests:
+ * tests/unit/queue/test_queue_table.c
  */
 #pragma once
 

@@ -3,7 +3,8 @@
 
 enum { WAKES_MAX = 4096 }; /* in one go: the loop has other things to do */
 
-/* A job that became ready is not given up, nor is its sender told, before it had a chance to get a connection. */
+/* A job that became ready is not given up, nor is its sender told, before it had a chance to get a
+ * connection. */
 #define READY_GRACE_US INT64_C(900000000)
 
 static int64_t min_of(int64_t a, int64_t b)

@@ -114,7 +114,8 @@ enum schedule_verdict schedule_next(const struct schedule *s, const struct sched
 
 	if (now_us >= end)
 		return SCHEDULE_EXPIRED;
-	/* Who sets a deadline wants it soon: waits that are longer than what is left of it are cut to half of that. */
+	/* Who sets a deadline wants it soon: waits that are longer than what is left of it are cut to
+	 * half of that. */
 	if (why == SCHEDULE_END_DELIVERBY && wait >= end - now_us && end - now_us >= 2 * MINUTE_US)
 		wait = (end - now_us) / 2;
 	const int64_t at = later(now_us, wait);

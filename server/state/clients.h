@@ -1,7 +1,8 @@
 /* state/clients.h - who is connected: open connections per client and per listener, over all workers.
  *
- * A client is an IPv4 address or an IPv6 /64, which one host can fill by itself. What counts per client is over all listeners.
- * The table is as large as there are clients connected, so it is bounded by the connections that the process may have.
+ * A client is an IPv4 address or an IPv6 /64, which one host can fill by itself. What counts per client is
+ * over all listeners. The table is as large as there are clients connected, so it is bounded by the
+ * connections that the process may have.
  *
  * Threads: any; shards with a lock each.  Ownership: what enters must leave, with the same address and total.
  * Tests: tests/unit/state/test_clients.c
@@ -42,7 +43,8 @@ const char *clients_verdict_name(enum clients_verdict v); /* the name of the lim
 struct clients *clients_new(void);
 void clients_free(struct clients **c); /* all must have left */
 
-/* OK: it counts from now on. *open_r (may be NULL): how many this client (or the listener, OVER_TOTAL) has now. */
+/* OK: it counts from now on. *open_r (may be NULL): how many this client (or the listener, OVER_TOTAL) has
+ * now. */
 enum clients_verdict clients_enter(struct clients *c, const struct ip_addr *addr, struct clients_total *total,
 				   const struct clients_limits *limits, uint32_t *open_r);
 void clients_leave(struct clients *c, const struct ip_addr *addr, struct clients_total *total);

@@ -1,15 +1,17 @@
-/* state/limit.h - how often something may happen: keys with a rate, in a store that this process has alone or shares.
+/* state/limit.h - how often something may happen: keys with a rate, in a store that this process has alone or
+ * shares.
  *
- * Asking is asynchronous, since a shared store is across the network: limit_take_start(). A store that knows the answer at once
- * (memory, a lease of the shared store) gives it by limit_try(), without an operation; take_start() does that first by itself and
- * completes at the end of the turn. When a shared store cannot be asked in time, on_failure says what counts: the request is
- * always answered, and op.status is an error only when it was cancelled or the request is not one.
+ * Asking is asynchronous, since a shared store is across the network: limit_take_start(). A store that knows
+ * the answer at once (memory, a lease of the shared store) gives it by limit_try(), without an operation;
+ * take_start() does that first by itself and completes at the end of the turn. When a shared store cannot be
+ * asked in time, on_failure says what counts: the request is always answered, and op.status is an error only
+ * when it was cancelled or the request is not one.
  *
- * What was taken and not used is given back by limit_refund(): take for the whole of a transaction first, refund what was refused
- * later.
+ * What was taken and not used is given back by limit_refund(): take for the whole of a transaction first,
+ * refund what was refused later.
  *
- * Ownership: a store belongs to its maker (state/limit_memory.h); requests are borrowed for the call, a take until done().
- * Threads: any, if the store says so; a take belongs to its loop.
+ * Ownership: a store belongs to its maker (state/limit_memory.h); requests are borrowed for the call, a take
+ * until done(). Threads: any, if the store says so; a take belongs to its loop.
  * Source: GCRA of base/rate.h.  Tests: tests/unit/state/test_limit_memory.c
  */
 #pragma once
@@ -56,8 +58,8 @@ enum limit_source {
 const char *limit_source_name(enum limit_source s);
 
 struct limit_request {
-	struct span
-		key; /* 1 .. LIMIT_KEY_MAX octets: the limit's name and whom it counts, e.g. "device:minute:mfp-1234" */
+	/* 1 .. LIMIT_KEY_MAX octets: the limit's name and whom it counts, e.g. "device:minute:mfp-1234" */
+	struct span key;
 	struct rate rate;
 	uint64_t quantity; /* >= 1 */
 	enum limit_mode mode;
@@ -101,5 +103,6 @@ bool limit_request_valid(const struct limit_request *req);
 bool limit_try(struct limit_store *s, const struct limit_request *req, struct limit_answer *answer_r);
 /* Completes once, later. -ERR_INVAL, -ERR_CANCELED. */
 int limit_take_start(struct limit_store *s, struct limit_take *t, struct scope *scope, int64_t deadline_us);
-/* @req as it was taken, with the quantity that goes back. Best effort: a shared store that is away keeps it. */
+/* @req as it was taken, with the quantity that goes back. Best effort: a shared store that is away keeps
+ * it. */
 void limit_refund(struct limit_store *s, const struct limit_request *req);

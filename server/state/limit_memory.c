@@ -55,7 +55,8 @@ static struct limit_memory *memory_of(struct limit_store *s)
 
 static struct shard *shard_of(struct limit_memory *m, struct span key)
 {
-	/* Another key than the maps': the bits that choose the shard must not be the bits that choose the bucket. */
+	/* Another key than the maps': the bits that choose the shard must not be the bits that choose the
+	 * bucket. */
 	return &m->shard[hash_sip(&m->seed, key) % SHARDS];
 }
 
@@ -67,8 +68,8 @@ static void key_free(struct shard *sh, struct limit_key *k)
 	free(k);
 }
 
-/* A key whose cells have all come back is as one that never was. Those used longest ago are looked at; one with a long period
- * may keep others behind it until the table is full, and then it is the one to go. */
+/* A key whose cells have all come back is as one that never was. Those used longest ago are looked at; one
+ * with a long period may keep others behind it until the table is full, and then it is the one to go. */
 static void throw_idle(struct shard *sh, int64_t now_us)
 {
 	for (unsigned i = 0; i < IDLE_LOOKED_AT && !list_empty(&sh->used); i++) {

@@ -1,8 +1,8 @@
 /* state/limit_memory.h - the limit store of one process: a bounded table of keys, decided at once.
  *
- * A key costs memory while its rate remembers it; one that is as if never used is thrown away. When the table is full of keys in
- * use, the one that was used longest ago is forgotten and counted: whoever floods with keys can win a fresh burst for a key that
- * has been quiet meanwhile, and nothing else.
+ * A key costs memory while its rate remembers it; one that is as if never used is thrown away. When the table
+ * is full of keys in use, the one that was used longest ago is forgotten and counted: whoever floods with
+ * keys can win a fresh burst for a key that has been quiet meanwhile, and nothing else.
  *
  * Threads: any; the table is cut into shards with a lock each, held for one probe.
  * Tests: tests/unit/state/test_limit_memory.c
@@ -14,8 +14,8 @@
 struct limit_memory_config {
 	uint32_t keys_max;        /* 1,000,000: over all shards, which share it evenly */
 	enum limit_source source; /* what answers say: MEMORY, or LOCAL behind a shared store */
-	int64_t (*now_us)(
-		void *clock_arg); /* a clock that does not go back, safe from any thread; NULL: the system's */
+	/* A clock that does not go back, safe from any thread; NULL: the system's. */
+	int64_t (*now_us)(void *clock_arg);
 	void *clock_arg;
 };
 

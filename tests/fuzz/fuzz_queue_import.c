@@ -54,7 +54,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	buf_add(&in, data + 1, size - 1);
 	/* Most inputs get the checksum that they lack, so that they come through to the rest. */
 	if (data[0] & 16 && in.n >= QUEUE_PARCEL_FIXED && queue_parcel_read(in.p, &p)) {
-		const uint64_t n = QUEUE_PARCEL_FIXED + p.envelope_n + (uint64_t)p.state_n + p.head_n + p.body_n;
+		const uint64_t n =
+			QUEUE_PARCEL_FIXED + p.envelope_n + (uint64_t)p.state_n + p.head_n + p.body_n;
 		char crc[QUEUE_PARCEL_CRC];
 		if (n <= in.n && n >= QUEUE_PARCEL_FIXED) {
 			queue_parcel_write_crc(hash_crc32c(0, in.p, n), crc);

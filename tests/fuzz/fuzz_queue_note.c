@@ -1,5 +1,5 @@
-/* Notes of the spool: whatever octets they are, the queue recovers with its sums right; and what it then says of itself in a
- * snapshot recovers to the same. */
+/* Notes of the spool: whatever octets they are, the queue recovers with its sums right; and what it then says
+ * of itself in a snapshot recovers to the same. */
 #include "../unit/queue/queue_bed.h"
 
 #include <stddef.h>
@@ -47,7 +47,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		bed_queue_end(&b);
 		env.rcpt = rcpt;
 		for (; env.nrcpt < 40; env.nrcpt++)
-			rcpt[env.nrcpt] = (struct envelope_rcpt){ .address = SPAN("b@x"), .domain = env.nrcpt % 3 ? SPAN("x") : SPAN("y") };
+			rcpt[env.nrcpt] =
+				(struct envelope_rcpt){ .address = SPAN("b@x"),
+							.domain = env.nrcpt % 3 ? SPAN("x") : SPAN("y") };
 		buf_init(&meta, 100000);
 		buf_init(&one, QUEUE_NOTE_MAX);
 		buf_init(&two, QUEUE_NOTE_MAX);

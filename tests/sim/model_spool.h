@@ -1,7 +1,9 @@
-/* model_spool.h - spool/spool.h for one thread: the real log on a disk of fs_model.h, stepped by the simulation, so that a run can be
- * repeated. Commits, reads and syncs take as many steps as chance wants; reads fail now and then.
+/* model_spool.h - spool/spool.h for one thread: the real log on a disk of fs_model.h, stepped by the
+ * simulation, so that a run can be repeated. Commits, reads and syncs take as many steps as chance wants;
+ * reads fail now and then.
  *
- * When `dead` is set the machine has stopped: nothing reaches the disk any more, and everybody is told that it failed.
+ * When `dead` is set the machine has stopped: nothing reaches the disk any more, and everybody is told that
+ * it failed.
  */
 #pragma once
 
@@ -26,7 +28,7 @@ struct spool {
 	uint64_t loads, notes, drops, compacted, images;
 };
 
-/* ---- images ---- */
+/* ---- images -------------------------------------------------------------------------------------------- */
 
 struct model_image {
 	struct spool_image pub;
@@ -65,7 +67,7 @@ void spool_image_unref(struct spool_image **imgp)
 	free(im);
 }
 
-/* ---- what the queue calls ---- */
+/* ---- what the queue calls ------------------------------------------------------------------------------ */
 
 void spool_note(struct spool *s, uint64_t id, struct span note)
 {
@@ -151,7 +153,7 @@ int spool_read_start(struct spool_read *r, struct scope *scope, struct spool *s,
 	return -ERR_UNSUPPORTED;
 }
 
-/* ---- commits ---- */
+/* ---- commits ------------------------------------------------------------------------------------------- */
 
 struct model_commit {
 	struct spool_rec rec;
@@ -212,7 +214,7 @@ static inline uint64_t model_commit_start(struct spool *s, struct span meta, str
 	return id;
 }
 
-/* ---- steps ---- */
+/* ---- steps --------------------------------------------------------------------------------------------- */
 
 static inline void model_spool_step_batch(struct spool *s)
 {

@@ -5,7 +5,7 @@
 
 #include "queue/ledger.h"
 
-/* ---- one loop, several members -------------------------------------------------------------------------------- */
+/* ---- one loop, several members ------------------------------------------------------------------------- */
 
 struct heard {
 	unsigned granted, wanted;
@@ -209,7 +209,7 @@ static void a_rate_outlives_its_members(void)
 	loop_free(&loop);
 }
 
-/* ---- many threads --------------------------------------------------------------------------------------------- */
+/* ---- many threads -------------------------------------------------------------------------------------- */
 
 enum { WORKERS = 6, LIMIT = 3, ROUNDS = 400 };
 

@@ -39,7 +39,7 @@ static void start_with(struct bed *b, void (*ready)(void *arg, struct queue_dest
 	queue_start(b->q, &b->spool);
 }
 
-/* ---- backing off ---------------------------------------------------------------------------------------------- */
+/* ---- backing off --------------------------------------------------------------------------------------- */
 
 static void see_one(void *arg, const struct queue_dest_view *v)
 {
@@ -275,7 +275,7 @@ static void a_host_that_wants_no_more_keeps_those_it_has(void)
 	bed_end(&b);
 }
 
-/* ---- limits --------------------------------------------------------------------------------------------------- */
+/* ---- limits -------------------------------------------------------------------------------------------- */
 
 static void a_rate_is_kept(void)
 {
@@ -366,7 +366,7 @@ static void no_more_connections_than_jobs(void)
 	bed_end(&b);
 }
 
-/* ---- routes --------------------------------------------------------------------------------------------------- */
+/* ---- routes -------------------------------------------------------------------------------------------- */
 
 static void a_new_configuration_routes_anew(void)
 {
@@ -454,7 +454,7 @@ static void a_dead_host_is_routed_around(void)
 	bed_end(&b);
 }
 
-/* ---- ETRN ----------------------------------------------------------------------------------------------------- */
+/* ---- ETRN ---------------------------------------------------------------------------------------------- */
 
 static void a_domain_is_tried_now(void)
 {
@@ -498,9 +498,9 @@ static void a_domain_that_is_down_is_probed_now(void)
 
 TEST_MAIN(TEST(one_probe_at_a_time), TEST(one_probe_whatever_the_order),
 	  TEST(fresh_mail_brings_the_probe_forward), TEST(all_goes_when_it_is_back),
-	  TEST(what_expires_behind_a_dead_host_is_returned), TEST(a_probe_is_one_connection_and_one_job), TEST(jobs_may_be_out_when_connecting_fails),
-	  TEST(a_host_that_wants_no_more_keeps_those_it_has), TEST(a_rate_is_kept),
-	  TEST(workers_share_connections), TEST(no_more_connections_than_jobs),
+	  TEST(what_expires_behind_a_dead_host_is_returned), TEST(a_probe_is_one_connection_and_one_job),
+	  TEST(jobs_may_be_out_when_connecting_fails), TEST(a_host_that_wants_no_more_keeps_those_it_has),
+	  TEST(a_rate_is_kept), TEST(workers_share_connections), TEST(no_more_connections_than_jobs),
 	  TEST(a_new_configuration_routes_anew), TEST(what_waits_is_routed_when_it_is_due),
 	  TEST(a_dead_host_is_routed_around), TEST(a_domain_is_tried_now),
 	  TEST(a_domain_that_is_down_is_probed_now))

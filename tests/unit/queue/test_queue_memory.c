@@ -1,4 +1,5 @@
-/* The promises of numbers: what a waiting message costs, and how long the queue keeps its loop from its other work. */
+/* The promises of numbers: what a waiting message costs, and how long the queue keeps its loop from its
+ * other work. */
 #include "queue_bed.h"
 
 #include <malloc.h>
@@ -46,7 +47,9 @@ static void recover(struct bed *b, unsigned n, unsigned ndomains)
 		.tag = QUEUE_NOTE_WAITING,
 		.attempts = 4,
 		.next_at_s = bed_now(b) / S + 3600,
-		.reason = { .code = 451, .enhanced = SPAN("4.3.2"), .text = SPAN("mailbox is busy, come back later") },
+		.reason = { .code = 451,
+			    .enhanced = SPAN("4.3.2"),
+			    .text = SPAN("mailbox is busy, come back later") },
 	};
 	struct spool_recovery rec;
 	struct queue_note_writer w;
@@ -162,8 +165,10 @@ static void new_mail_does_not_feel_old_mail(void)
 	}
 	CHECK_INT(4000, b.spool.drops);
 	if (MEASURED)
-		printf("  2000 messages: %.0f ms in an empty queue, %.0f ms in a full one\n", took[0], took[1]);
+		printf("  2000 messages: %.0f ms in an empty queue, %.0f ms in a full one\n", took[0],
+		       took[1]);
 	bed_end(&b);
 }
 
-TEST_MAIN(TEST(a_waiting_message_is_small), TEST(nobody_waits_while_an_operator_looks), TEST(new_mail_does_not_feel_old_mail))
+TEST_MAIN(TEST(a_waiting_message_is_small), TEST(nobody_waits_while_an_operator_looks),
+	  TEST(new_mail_does_not_feel_old_mail))
