@@ -96,6 +96,9 @@ class Sender(threading.Thread):
                 self.doing = "connecting"
                 client = b.Client(self.port, timeout=30)
                 client.name = client.socket.getsockname()[1]
+                if client.name == self.port:  # nobody listens, and the system met its own call
+                    client.close()
+                    continue
                 self.doing = "the greeting of %s" % client.name
                 if client.reply() and client.command("EHLO sender%d.example.edu" % self.number):
                     for _ in range(self.rng.choice([1, 3, 50])):
