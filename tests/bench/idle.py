@@ -47,8 +47,9 @@ def connect(port, count, batch=200):
         new = []
         for _ in range(min(batch, count - len(clients))):
             s = socket.socket()
-            # A few source addresses: one has no more than 28,000 ports.
-            s.bind(("127.0.%d.1" % (len(clients) // 10000), 0))
+            # A few source addresses: one has no more than 28,000 ports, and those of the last run are still being forgotten.
+            s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            s.bind(("127.0.%d.%d" % (len(clients) // 2000, 1 + os.getpid() % 250), 0))
             s.settimeout(60)
             s.connect(("127.0.0.1", port))
             new.append(s)

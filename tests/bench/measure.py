@@ -203,6 +203,13 @@ class FileRelay:
         return [self.child.pid]
 
     def stop(self):
-        if self.child and self.child.poll() is None:
+        if not self.child:
+            return
+        died = self.child.poll()
+        if died is None:
             self.child.terminate()
-            self.child.wait(120)
+            died = self.child.wait(120)
+        self.child = None
+        if died != 0:
+            with open(self.log, encoding="utf-8", errors="replace") as f:
+                raise b.Failure("the relay ended with %s\n%s" % (died, f.read()[-4000:]))
