@@ -1,0 +1,103 @@
+/* tls/tls_stream.h - TLS as a filter: a stream (io/stream.h) over another stream.
+ *
+ *   struct tls_handshake h;
+ *   tls_handshake_init(&h, on_done);
+ *   tls_accept_start(&h, &s->scope, s->stream, listener->tls, 30 s);     // or tls_connect_start()
+ *   ...
+ *   static void on_done(struct op *op) {
+ *       op->status == 0:  h.stream_r is the stream from now on; set its owner. The lower one belongs to it.
+ *       op->status <  0:  the lower stream is closed and gone. h.why says what went wrong, for the log.
+ *   }
+ *
+ * Octets that the peer sent before the handshake are the caller's concern: it consumes them (throws them away) before it
+ * starts; what the filter reads is the first of the handshake (RFC 3207 section 4.2). What came behind the last record of the
+ * handshake is TLS and stays in the filter.
+ *
+ * The filter keeps io/stream.h's contract in all points: flow control, high and low water, deadlines, no event from inside a
+ * call, `closed` last. close_notify is sent on a graceful close; its absence at the end of the input is told by
+ * tls_info()->truncated. Renegotiation is refused. An idle stream under TLS holds no record buffers.
+ *
+ * Ownership: tls_accept_start/tls_connect_start take the lower stream over at once, also when they fail later.
+ * Threads:   the loop's.
+ * Limits:    the handshake's octets and its deadline; records as TLS has them.
+ * Source:    RFC 8446, RFC 3207, RFC 7672 (DANE), RFC 6125 (names), RFC 5929 and RFC 9266 (channel bindings).
+ * Tests:     tests/unit/tls/test_tls_stream.c, test_verify.c, tests/fuzz/fuzz_tls_handshake.c
+ */
+#pragma once
+
+#include "base/err.h"
+#include "io/op.h"
+#include "io/stream.h"
+#include "tls/tls_context.h"
+
+enum { TLS_WHY_MAX = 300, TLS_IDENTITY_MAX = 512 };
+
+/* How a connection is protected. Spans and pointers live as long as the stream. */
+struct tls_info {
+	struct span version; /* "TLSv1.3" */
+	struct span cipher;  /* "TLS_AES_256_GCM_SHA384" */
+	int bits;            /* of the cipher's key, as it is used */
+	int cipher_bits;     /* as the algorithm has it: "(128/256 bits)" */
+	struct span sni;     /* asked for by a client; empty: none */
+	bool resumed;
+	bool truncated;      /* the input ended without close_notify */
+
+	/* The peer's certificate. */
+	bool cert_given;
+	bool cert_ok;           /* it was verified as was wanted: chain (and names), or DANE */
+	bool dane;              /* by a TLSA record */
+	struct span cert_why;   /* unless cert_ok: OpenSSL's reason */
+	struct span subject;    /* RFC 2253 form, printable, at most TLS_IDENTITY_MAX */
+	struct span common_name;
+	struct span email;      /* first rfc822Name; else empty */
+	struct span dns_name;   /* first dNSName; else empty */
+	struct span issuer;
+	struct span fingerprint; /* SHA-256, lower case hexadecimal */
+};
+
+struct tls_handshake {
+	struct op op;
+	struct stream *stream_r;
+	char why[TLS_WHY_MAX];     /* on failure: "no shared cipher; the client offered RC4-MD5, ..." */
+	char offered[TLS_WHY_MAX]; /* server: versions and cipher suites of the ClientHello, for the log; may be cut */
+	struct tls_filter *filter_; /* internal */
+};
+
+void tls_handshake_init(struct tls_handshake *h, void (*done)(struct op *op));
+
+/* Returns 0 or -ERR_CANCELED (the scope is closing) or -ERR_NOMEM: then the lower stream is still the caller's. */
+int tls_accept_start(struct tls_handshake *h, struct scope *scope, struct stream *lower, struct tls_server *ts,
+		     int64_t deadline_us);
+
+/* A TLSA record (RFC 6698) as the DNS has it. */
+struct tls_tlsa {
+	uint8_t usage, selector, matching;
+	struct span data;
+};
+
+enum tls_verify {
+	TLS_VERIFY_NONE, /* encrypt: any certificate, or none known; cert_ok still says what verification would have said */
+	TLS_VERIFY_NAME, /* the chain ends at a CA of ours and one of the names is in the certificate (subjectAltName only) */
+	TLS_VERIFY_DANE, /* one of the TLSA records matches, as RFC 7672 section 3 has it; unusable records alone: -ERR_UNSUPPORTED-like failure */
+};
+
+struct tls_connect {
+	struct span sni;           /* sent unless empty or an address */
+	enum tls_verify verify;
+	const struct span *names;  /* NAME, DANE-TA: any of them; ".example.org" matches one label below (MTA-STS, "*.example.org") */
+	size_t nnames;
+	const struct tls_tlsa *tlsa;
+	size_t ntlsa;
+};
+
+/* What @how points to is read during the call only. A certificate that does not verify ends the handshake with -ERR_DENIED
+ * before anything is sent on the new stream. */
+int tls_connect_start(struct tls_handshake *h, struct scope *scope, struct stream *lower, struct tls_client *tc,
+		      const struct tls_connect *how, int64_t deadline_us);
+
+/* NULL if @s is not one of ours. */
+const struct tls_info *tls_info(const struct stream *s);
+
+/* Channel bindings for SCRAM-PLUS and GSSAPI: "tls-server-end-point", "tls-exporter" (TLS 1.3), "tls-unique" (older, unless
+ * resumed without extended master secret). Returns the octets put into @out, -ERR_UNSUPPORTED when this connection has none of that kind. */
+int tls_channel_binding(const struct stream *s, struct span type, uint8_t *out, size_t max);
