@@ -40,6 +40,20 @@ def read_until(s, ending):
         got += piece
 
 
+def address(i):
+    """A few source addresses: one has no more than 28,000 ports, and those of the last run are still being forgotten."""
+    return "127.0.%d.%d" % (i // 2000, 1 + os.getpid() % 250)
+
+
+def zone(count):
+    """Their confirmed names."""
+    lines = ""
+    for i in range(0, count, 2000):
+        one = address(i)
+        lines += "%s PTR client%d.example.edu\nclient%d.example.edu A %s\n" % (one, i, i, one)
+    return lines
+
+
 def connect(port, count, batch=200):
     """Idle clients; every second one has sent a message."""
     clients = []
@@ -47,9 +61,8 @@ def connect(port, count, batch=200):
         new = []
         for _ in range(min(batch, count - len(clients))):
             s = socket.socket()
-            # A few source addresses: one has no more than 28,000 ports, and those of the last run are still being forgotten.
             s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            s.bind(("127.0.%d.%d" % (len(clients) // 2000, 1 + os.getpid() % 250), 0))
+            s.bind((address(len(clients)), 0))
             s.settimeout(60)
             s.connect(("127.0.0.1", port))
             new.append(s)
@@ -82,7 +95,7 @@ def main():
     args = parser.parse_args()
     m.more_descriptors(args.connections + 200)
     directory, kind = m.on_a_disk(args.dir)
-    dns, sink = dns_server.DnsServer(m.ZONE + "* SERVFAIL\n").start(), m.CountingSink()
+    dns, sink = dns_server.DnsServer(m.ZONE + zone(args.connections)).start(), m.CountingSink()
     relay = m.relay_in(directory, CONFIG % {"dns": dns.port, "sink": sink.port})
     try:
         say(m.machine(kind))
