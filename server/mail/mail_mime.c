@@ -1,5 +1,6 @@
 #include "mail/mail_mime.h"
 
+#include "base/base64.h"
 #include "base/check.h"
 #include "base/err.h"
 #include "base/utf8.h"
@@ -315,16 +316,6 @@ static void decode_qp(struct buf *out, struct span s)
 		if (!soft)
 			buf_add_span(out, end);
 	}
-}
-
-static int base64_value(char c)
-{
-	return c >= 'A' && c <= 'Z'   ? c - 'A'
-	       : c >= 'a' && c <= 'z' ? c - 'a' + 26
-	       : ascii_is_digit(c)    ? c - '0' + 52
-	       : c == '+'             ? 62
-	       : c == '/'             ? 63
-				      : -1;
 }
 
 static void decode_base64(struct buf *out, struct span s)
