@@ -6,8 +6,8 @@
 #include <stdlib.h>
 
 #include "base/buf.h"
+#include "base/json_parse.h"
 #include "policy/embedded.h"
-#include "policy/json_parse.h"
 #include "policy/lib.h"
 
 static struct span find_module(const char *name, char *file, size_t size, char **free_r)

@@ -5,8 +5,8 @@
 #include <stdio.h>
 
 #include "base/json.h"
+#include "base/json_parse.h"
 #include "policy/box.h"
-#include "policy/json_parse.h"
 #include "policy/lib.h"
 #include "policy/view_msg.h"
 

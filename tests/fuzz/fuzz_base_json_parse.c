@@ -3,8 +3,8 @@
 #include <stdint.h>
 
 #include "base/check.h"
+#include "base/json_parse.h"
 #include "base/utf8.h"
-#include "policy/json_parse.h"
 
 struct heard {
 	char open[JSON_DEPTH_MAX];

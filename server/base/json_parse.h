@@ -1,10 +1,10 @@
-/* policy/json_parse.h - JSON in (RFC 8259): one pass, no recursion, told to whoever listens.
+/* base/json_parse.h - JSON in (RFC 8259): one pass, no recursion, told to whoever listens.
  *
  * The parser calls back once per value, name, beginning and end; the listener builds what it wants (a Lua table). Strict: no
  * comments, no trailing commas, no NaN; strings must be UTF-8, and an escaped surrogate must have its pair.
  *
  * Pure; the length of the text is bounded by whoever has it.  Ownership: a string's span is valid during the
- * callback.  Threads: any. Tests: tests/unit/policy/test_json_parse.c, tests/fuzz/fuzz_policy_json.c
+ * callback.  Threads: any. Tests: tests/unit/base/test_json_parse.c, tests/fuzz/fuzz_base_json_parse.c
  */
 #pragma once
 

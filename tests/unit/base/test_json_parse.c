@@ -1,7 +1,7 @@
 /* JSON in: what is taken, what is not, and where it says so. */
 #include "base/buf.h"
 #include "base/err.h"
-#include "policy/json_parse.h"
+#include "base/json_parse.h"
 #include "test.h"
 
 /* What the listener heard, written shortly: {k"a"n1s"x"bt}... */

@@ -1,4 +1,4 @@
-#include "policy/json_parse.h"
+#include "base/json_parse.h"
 
 #include <math.h>
 #include <stdint.h>
