@@ -18,6 +18,13 @@ void buf_free(struct buf *b)
 	*b = BUF_INIT(b->max);
 }
 
+void buf_wipe(struct buf *b)
+{
+	if (b->p)
+		mem_wipe(b->p, b->cap);
+	buf_free(b);
+}
+
 void buf_reset(struct buf *b)
 {
 	b->n = 0;

@@ -32,6 +32,8 @@ static inline struct span buf_span(const struct buf *b)
 void buf_init(struct buf *b, size_t bytes_max);
 void buf_free(struct buf *b);  /* gives the memory back; the buf stays usable with the same maximum */
 void buf_reset(struct buf *b); /* empty, memory kept */
+/* buf_free() of a secret: overwritten first. Who builds one reserves enough before, for growing leaves the old place as it was. */
+void buf_wipe(struct buf *b);
 
 bool buf_reserve(struct buf *b, size_t more); /* room for @more octets behind n */
 bool buf_add(struct buf *b, const void *p, size_t n);

@@ -121,6 +121,19 @@ static void inside_is_edited(void)
 	buf_free(&b);
 }
 
+static void a_wiped_buf_is_a_free_one(void)
+{
+	struct buf b = BUF_INIT(10);
+
+	buf_wipe(&b);
+	buf_add_str(&b, "secret");
+	buf_wipe(&b);
+	CHECK(!b.p && b.n == 0 && b.cap == 0);
+	CHECK(buf_add_str(&b, "0123456789"));
+	CHECK(!buf_add_char(&b, 'x'));
+	buf_wipe(&b);
+}
+
 static void growth_is_bounded(void)
 {
 	struct buf b = BUF_INIT(1000000);
@@ -142,4 +155,5 @@ static void growth_is_bounded(void)
 
 TEST_MAIN(TEST(additions_follow_each_other), TEST(numbers_are_written),
 	  TEST(an_addition_is_whole_or_not_at_all), TEST(long_formats_fit_exactly),
-	  TEST(text_does_not_count_its_nul), TEST(inside_is_edited), TEST(growth_is_bounded))
+	  TEST(text_does_not_count_its_nul), TEST(inside_is_edited), TEST(a_wiped_buf_is_a_free_one),
+	  TEST(growth_is_bounded))
