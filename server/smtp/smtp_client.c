@@ -1,13 +1,11 @@
 /* The happy path of a session:
  *
- *   1. GREETING: 220. EHLO: its reply is what the peer offers. READY
+ *   1. from the greeting to READY (smtp_client_opening.c)
  *   2. transactions, one after the other (smtp_client_txn.c), each ending in READY
  *   3. QUIT, its reply, CLOSED
  * How it goes wrong:
- *   greeting, or EHLO and HELO, refused   `failure` has the reply, QUIT is said, CLOSED
- *   EHLO refused with 5yz                 HELO, and no extensions
  *   421, a reply out of place, lost       smtp_client_give_up(): open recipients get it as a temporary
- *   result; CLOSED
+ *                                         result; CLOSED
  */
 #include "smtp/smtp_client_priv.h"
 
@@ -29,7 +27,8 @@ const char *smtp_client_state_name(enum smtp_client_state state)
 
 void smtp_client_init(struct smtp_client *c, const struct smtp_client_config *cfg)
 {
-	*c = (struct smtp_client){ .cfg = *cfg, .in_flight = 1 }; /* the greeting is owed */
+	*c = (struct smtp_client){ .cfg = *cfg, .tls = cfg->tls, .secure = cfg->tls && cfg->secure };
+	c->in_flight = 1; /* the greeting is owed */
 	if (c->cfg.window == 0)
 		c->cfg.window = WINDOW;
 	if (c->cfg.chunk_octets == 0)
@@ -41,7 +40,7 @@ void smtp_client_init(struct smtp_client *c, const struct smtp_client_config *cf
 
 /* The text goes into the client, for it outlives every transaction's memory. The first failure is the
  * reason. */
-static void set_failure(struct smtp_client *c, const struct smtp_result *result)
+void smtp_client_set_failure(struct smtp_client *c, const struct smtp_result *result)
 {
 	const struct span text = span_first(result->text, sizeof c->failure_text);
 
@@ -57,7 +56,7 @@ void smtp_client_give_up(struct smtp_client *c, const struct smtp_result *result
 {
 	struct smtp_result open = *result;
 
-	set_failure(c, result);
+	smtp_client_set_failure(c, result);
 	c->state = SMTP_CLIENT_IN_CLOSED;
 	c->in_flight = 0;
 	if (!c->txn)
@@ -80,6 +79,12 @@ enum smtp_step smtp_client_awaits(const struct smtp_client *c)
 		return SMTP_STEP_EHLO;
 	case SMTP_CLIENT_IN_HELO:
 		return SMTP_STEP_HELO;
+	case SMTP_CLIENT_IN_STARTTLS:
+		return SMTP_STEP_STARTTLS;
+	case SMTP_CLIENT_IN_HANDSHAKE:
+		return SMTP_STEP_TLS;
+	case SMTP_CLIENT_IN_AUTH:
+		return SMTP_STEP_AUTH;
 	case SMTP_CLIENT_IN_ENVELOPE:
 		return c->due.step;
 	case SMTP_CLIENT_IN_CONTENT:
@@ -115,7 +120,7 @@ int smtp_client_out_of_place(struct smtp_client *c, const char *why)
 /* ---- what to send
  * --------------------------------------------------------------------------------------------- */
 
-static void say(struct smtp_client *c, struct buf *out, const char *verb, struct span arg)
+void smtp_client_say(struct smtp_client *c, struct buf *out, const char *verb, struct span arg)
 {
 	if (c->said)
 		return;
@@ -134,20 +139,19 @@ enum smtp_client_action smtp_client_next(struct smtp_client *c, struct buf *out)
 	require(out->max - out->n >= 2 * SMTP_TXN_COMMAND_MAX && !out->overflow);
 	switch (c->state) {
 	case SMTP_CLIENT_IN_GREETING:
-		return SMTP_CLIENT_WAIT;
 	case SMTP_CLIENT_IN_EHLO:
-		say(c, out, "EHLO", c->cfg.name);
-		return SMTP_CLIENT_WAIT;
 	case SMTP_CLIENT_IN_HELO:
-		say(c, out, "HELO", c->cfg.name);
-		return SMTP_CLIENT_WAIT;
+	case SMTP_CLIENT_IN_STARTTLS:
+	case SMTP_CLIENT_IN_HANDSHAKE:
+	case SMTP_CLIENT_IN_AUTH:
+		return smtp_client_opening_next(c, out);
 	case SMTP_CLIENT_IN_READY:
 		return c->txn ? SMTP_CLIENT_DONE : SMTP_CLIENT_READY;
 	case SMTP_CLIENT_IN_ENVELOPE:
 	case SMTP_CLIENT_IN_CONTENT:
 		return smtp_client_txn_next(c, out);
 	case SMTP_CLIENT_IN_QUIT:
-		say(c, out, "QUIT", SPAN(""));
+		smtp_client_say(c, out, "QUIT", SPAN(""));
 		return SMTP_CLIENT_WAIT;
 	default:
 		return c->txn ? SMTP_CLIENT_DONE : SMTP_CLIENT_CLOSE;
@@ -183,56 +187,6 @@ struct smtp_result smtp_client_result(const struct smtp_client *c, const struct 
 	return r;
 }
 
-/* EHLO, or HELO, was accepted: the peer is known. When STARTTLS and AUTH are spoken here, READY comes after
- * them. */
-static void handshake_done(struct smtp_client *c)
-{
-	c->peer.ext &= ~c->cfg.hide_ext;
-	c->state = SMTP_CLIENT_IN_READY;
-}
-
-/* No service here: the server waits for QUIT (RFC 5321 section 3.1). */
-static int refused_service(struct smtp_client *c, const struct smtp_reply *reply, enum smtp_reply_class class)
-{
-	const struct smtp_result r =
-		smtp_client_result(c, reply, class == SMTP_REPLY_PERM ? SMTP_RESULT_PERM : SMTP_RESULT_TEMP);
-
-	set_failure(c, &r);
-	c->state = SMTP_CLIENT_IN_QUIT;
-	return 0;
-}
-
-static int reply_to_handshake(struct smtp_client *c, const struct smtp_reply *reply,
-			      enum smtp_reply_class class)
-{
-	if (c->in_flight == 0)
-		return smtp_client_out_of_place(c, "more replies than commands");
-	if (class == SMTP_REPLY_MORE)
-		return smtp_client_out_of_place(c, "unexpected intermediate reply");
-	c->in_flight--;
-	c->said = false;
-	if (c->state == SMTP_CLIENT_IN_GREETING) {
-		if (class != SMTP_REPLY_OK)
-			return refused_service(c, reply, class);
-		c->state = c->cfg.helo_only ? SMTP_CLIENT_IN_HELO : SMTP_CLIENT_IN_EHLO;
-		return 0;
-	}
-	if (class == SMTP_REPLY_OK) {
-		smtp_ehlo_parse(reply, &c->peer);
-		if (c->state == SMTP_CLIENT_IN_HELO)
-			c->peer.ext = 0;
-		handshake_done(c);
-		return 0;
-	}
-	/* RFC 5321 section 3.2: fall back; whichever 5yz it was, the reply to HELO will show what is
-	 * meant. */
-	if (class == SMTP_REPLY_PERM && c->state == SMTP_CLIENT_IN_EHLO) {
-		c->state = SMTP_CLIENT_IN_HELO;
-		return 0;
-	}
-	return refused_service(c, reply, class);
-}
-
 int smtp_client_reply(struct smtp_client *c, const struct smtp_reply *reply)
 {
 	const enum smtp_reply_class class = smtp_reply_class(reply->code);
@@ -254,7 +208,10 @@ int smtp_client_reply(struct smtp_client *c, const struct smtp_reply *reply)
 	case SMTP_CLIENT_IN_GREETING:
 	case SMTP_CLIENT_IN_EHLO:
 	case SMTP_CLIENT_IN_HELO:
-		return reply_to_handshake(c, reply, class);
+	case SMTP_CLIENT_IN_STARTTLS:
+	case SMTP_CLIENT_IN_HANDSHAKE:
+	case SMTP_CLIENT_IN_AUTH:
+		return smtp_client_opening_reply(c, reply, class);
 	case SMTP_CLIENT_IN_ENVELOPE:
 	case SMTP_CLIENT_IN_CONTENT:
 		return smtp_client_txn_reply(c, reply, class);

@@ -363,7 +363,7 @@ void smtp_client_begin(struct smtp_client *c, struct smtp_txn *txn)
 	c->in_flight = 0;
 	c->go = c->over = c->answered = false;
 	c->chunk_at = c->chunk_octets = 0;
-	if (smtp_txn_plan(txn, &c->peer, c->cfg.tls) == 0)
+	if (smtp_txn_plan(txn, &c->peer, c->secure) == 0)
 		return; /* READY, with results to be taken */
 	c->next = (struct smtp_client_at){ c->is_open ? SMTP_STEP_RSET : SMTP_STEP_MAIL, 0 };
 	c->due = c->next;

@@ -174,14 +174,21 @@ static bool plan_by(struct smtp_txn *txn, uint32_t ext)
 	return true;
 }
 
-static bool plan_requiretls(struct smtp_txn *txn, uint32_t ext, bool tls)
+/* RFC 8689 section 4.2.1 */
+static bool plan_requiretls(struct smtp_txn *txn, uint32_t ext, bool secure)
 {
 	if (!(txn->params.has & SMTP_MAIL_REQUIRETLS))
 		return true;
-	/* What is offered in the clear anybody may have written. */
-	if (tls && (ext & SMTP_EXT_REQUIRETLS)) {
+	/* What is offered in the clear, or by a stranger, anybody may have written. */
+	if (secure && (ext & SMTP_EXT_REQUIRETLS)) {
 		txn->send.has |= SMTP_MAIL_REQUIRETLS;
 		return true;
+	}
+	if (txn->sender.n && !secure) {
+		refuse_all(
+			txn, SMTP_ENHANCED(5, 7, 10),
+			"encryption needed: no TLS connection to a server that could be verified (REQUIRETLS)");
+		return false;
 	}
 	if (txn->sender.n) {
 		refuse_all(txn, SMTP_ENHANCED(5, 7, 30), "REQUIRETLS is not offered by the next server");
@@ -225,7 +232,7 @@ static void plan_dsn(struct smtp_txn *txn, uint32_t ext)
 	txn->send.envid = txn->params.envid;
 }
 
-unsigned smtp_txn_plan(struct smtp_txn *txn, const struct smtp_ehlo *peer, bool tls)
+unsigned smtp_txn_plan(struct smtp_txn *txn, const struct smtp_ehlo *peer, bool secure)
 {
 	const uint32_t ext = peer->ext;
 	unsigned left = 0;
@@ -241,7 +248,7 @@ unsigned smtp_txn_plan(struct smtp_txn *txn, const struct smtp_ehlo *peer, bool 
 	if (peer->size_octets_max && txn->octets > peer->size_octets_max)
 		return refuse_all(txn, SMTP_ENHANCED(5, 3, 4),
 				  "message is larger than the next server takes");
-	if (!plan_utf8(txn, ext, rcpt_utf8) || !plan_requiretls(txn, ext, tls) || !plan_by(txn, ext))
+	if (!plan_utf8(txn, ext, rcpt_utf8) || !plan_requiretls(txn, ext, secure) || !plan_by(txn, ext))
 		return 0;
 	const char *const why = plan_body(txn, ext);
 	if (why)

@@ -5,7 +5,9 @@
  *   - BINARYMIME without BINARYMIME and CHUNKING   all fail, 5.6.3; we do not convert (RFC 3030 section 3)
  *   - header or sender not ASCII, no SMTPUTF8      all fail, 5.6.9 or 5.6.7 (RFC 6531 section 3.5)
  *   - a recipient not ASCII, no SMTPUTF8           that one fails, 5.6.7
- *   - REQUIRETLS without it, or without TLS        all fail, 5.7.30 (RFC 8689 section 4.2.1); never a bounce
+ *   - REQUIRETLS over a connection that is not     all fail, 5.7.10 (RFC 8689 section 4.2.1); never a bounce
+ *     secure as that RFC has it
+ *   - REQUIRETLS without it in the peer's EHLO     all fail, 5.7.30; never a bounce
  *   - BY in mode R without DELIVERBY, or too late  all fail, 5.3.3 or 5.4.7
  *   - 8-bit content without 8BITMIME               sent as it is, noted
  *   - RET, ENVID, NOTIFY, ORCPT without DSN        left out, noted: "relayed" notices are then ours
@@ -39,6 +41,9 @@
 	X(GREETING, "connect", 300)                                                                          \
 	X(EHLO, "EHLO", 300)                                                                                 \
 	X(HELO, "HELO", 300)                                                                                 \
+	X(STARTTLS, "STARTTLS", 120)                                                                         \
+	X(TLS, "TLS handshake", 60)                                                                          \
+	X(AUTH, "AUTH", 120)                                                                                 \
 	X(RSET, "RSET", 300)                                                                                 \
 	X(MAIL, "MAIL FROM", 300)                                                                            \
 	X(RCPT, "RCPT TO", 300)                                                                              \
@@ -52,7 +57,7 @@ enum smtp_step {
 #define X(name, text, timeout_s) SMTP_STEP_##name,
 	SMTP_STEP_MAP(X)
 #undef X
-	SMTP_STEP_MAX_
+		SMTP_STEP_MAX_
 };
 
 const char *smtp_step_text(enum smtp_step step);
@@ -131,9 +136,10 @@ struct smtp_txn {
 	bool utf8, dsn, bdat;         /* what this transaction uses */
 };
 
-/* Decides what can be sent to @peer; see above. @tls: the connection is under TLS. Sets every recipient's
- * result to PENDING or to a failure. Returns how many recipients are left to be tried. */
-unsigned smtp_txn_plan(struct smtp_txn *txn, const struct smtp_ehlo *peer, bool tls);
+/* Decides what can be sent to @peer; see above. @secure: the connection is under TLS with a peer that was
+ * verified, under a name that nobody on the way can have put there (RFC 8689 section 4.2.1). Sets every
+ * recipient's result to PENDING or to a failure. Returns how many recipients are left to be tried. */
+unsigned smtp_txn_plan(struct smtp_txn *txn, const struct smtp_ehlo *peer, bool secure);
 
 /* Appends the command with its CRLF. False if @out is full. */
 bool smtp_txn_format_mail(const struct smtp_txn *txn, struct buf *out);

@@ -1,6 +1,7 @@
 /* The outbound machine against a server that answers anything. A model beside it keeps the commands that were
  * sent and pairs them with the replies; a recipient is delivered if, and only if, MAIL, its RCPT and the
- * complete message were answered 2xx.
+ * complete message were answered 2xx. No transaction begins without the TLS and the login that were required,
+ * and no login without the TLS.
  *
  * The first octets choose what the peer offers and the message; each further one is an event: a reply, the
  * body written, or the connection lost. */
@@ -35,6 +36,7 @@ struct run {
 	struct arena *mem;
 	struct model m;
 	bool dirty; /* the server may still have a transaction open */
+	bool tls, auth_sent, auth_ok;
 	const uint8_t *p, *end;
 };
 
@@ -77,7 +79,9 @@ static void see_line(struct run *r, struct span line)
 		require(!m->failed && !m->last_chunk_sent);
 		m->last_chunk_sent = span_ends(line, SPAN(" LAST"));
 		push(m, SMTP_STEP_BDAT, 0);
-	} else
+	} else if (span_eq(line, SPAN("STARTTLS")))
+		require(!r->tls && r->c.cfg.starttls != SMTP_CLIENT_TLS_NEVER && r->c.tls_offered);
+	else
 		require(span_eq(line, SPAN("EHLO relay.example")) ||
 			span_eq(line, SPAN("HELO relay.example")) || span_eq(line, SPAN("QUIT")));
 }
@@ -163,6 +167,100 @@ static void reply(struct run *r, bool in_txn)
 	require(r->c.state != SMTP_CLIENT_IN_CLOSED || r->c.failure.kind != SMTP_RESULT_PENDING || !in_txn);
 }
 
+/* ---- until READY ---- */
+
+static void opening_reply(struct run *r)
+{
+	static const unsigned codes[] = { 220, 235, 334, 354, 220, 251, 421, 450,
+					  454, 500, 503, 535, 502, 554, 334, 221 };
+	static const char *const texts[] = { "mx.example", "mx.example\nSTARTTLS\nAUTH PLAIN LOGIN",
+					     "mx.example\nSTARTTLS",
+					     "mx.example\nAUTH X\nPIPELINING\nSIZE 9\nCHUNKING\nDSN",
+					     "5.7.8 no" };
+	const unsigned what = octet(r);
+	const enum smtp_client_state state = r->c.state;
+	const struct smtp_reply reply = { .code = what % 16 >= 3 ? codes[what % 16]
+						  : state == SMTP_CLIENT_IN_GREETING ||
+								  state == SMTP_CLIENT_IN_STARTTLS
+							  ? 220
+						  : state == SMTP_CLIENT_IN_AUTH ? 235 - what % 16
+										 : 250,
+					  .text = span_of(texts[what / 16 % 5]),
+					  .lines = 1 };
+	const bool login =
+		state == SMTP_CLIENT_IN_AUTH && r->auth_sent && !r->c.aborted && reply.code / 100 == 2;
+	const int rc = smtp_client_reply(&r->c, &reply);
+
+	if (rc < 0)
+		require(r->c.state == SMTP_CLIENT_IN_CLOSED && r->c.failure.kind != SMTP_RESULT_PENDING);
+	if (rc > 0)
+		require(r->c.state == SMTP_CLIENT_IN_HANDSHAKE ||
+			(r->c.state == SMTP_CLIENT_IN_AUTH && r->c.auth_open));
+	if (rc >= 0 && login && r->c.state == SMTP_CLIENT_IN_READY)
+		r->auth_ok = true;
+	r->auth_sent = false;
+}
+
+static void handshake(struct run *r)
+{
+	const unsigned what = octet(r);
+
+	if (what & 1) {
+		smtp_client_lost(&r->c, SMTP_ENHANCED(4, 7, 5), "no common cipher");
+		require(r->c.state == SMTP_CLIENT_IN_CLOSED);
+		return;
+	}
+	if (what & 2) { /* a driver that reads what it should not have */
+		opening_reply(r);
+		require(r->c.state == SMTP_CLIENT_IN_CLOSED);
+		return;
+	}
+	smtp_client_tls_done(&r->c, what & 4);
+	r->tls = true;
+	require(r->c.peer.ext == 0 && !r->c.peer.auth[0]);
+}
+
+static void authenticate(struct run *r)
+{
+	static const char *const words[] = { "AA==", "", "A\r\nMAIL", NULL };
+	struct buf out = BUF_INIT(SMTP_CLIENT_RESPONSE_MAX + 2);
+	const unsigned what = octet(r);
+	const struct span word = span_of(words[what >> 2 & 3]);
+
+	require(r->tls || r->c.cfg.starttls != SMTP_CLIENT_TLS_REQUIRED);
+	require(r->c.peer.ext & SMTP_EXT_AUTH);
+	if ((what & 3) == 3 || r->p == r->end)
+		smtp_client_auth_abort(&r->c, SMTP_ENHANCED(4, 7, 0), "no token", &out);
+	else if ((what & 3) == 2)
+		opening_reply(r); /* unasked */
+	else
+		r->auth_sent = r->c.auth_open ? smtp_client_auth_next(&r->c, word, &out)
+					      : smtp_client_auth_send(&r->c, SPAN("PLAIN"), word, &out);
+	for (size_t i = 0; i + 2 < out.n; i++)
+		require(out.p[i] != '\r' && out.p[i] != '\n');
+	buf_free(&out);
+}
+
+static void opening(struct run *r)
+{
+	while (r->c.state < SMTP_CLIENT_IN_READY) {
+		const enum smtp_client_action act = ask(r);
+		if (act == SMTP_CLIENT_STARTTLS)
+			handshake(r);
+		else if (act == SMTP_CLIENT_AUTH)
+			authenticate(r);
+		else if (r->p == r->end)
+			smtp_client_lost(&r->c, SMTP_ENHANCED(4, 4, 2), "connection lost");
+		else
+			opening_reply(r);
+	}
+	if (r->c.state != SMTP_CLIENT_IN_READY)
+		return;
+	require(r->tls || r->c.cfg.starttls != SMTP_CLIENT_TLS_REQUIRED);
+	require(r->auth_ok || !r->c.cfg.auth);
+	require(r->c.tls == r->tls);
+}
+
 static void check_results(struct run *r)
 {
 	struct model *m = &r->m;
@@ -245,20 +343,21 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	r->p = data;
 	r->end = data + size;
 	r->mem = arena_new(1 << 16);
-	const struct smtp_client_config cfg = { .name = SPAN("relay.example"),
-						.window = octet(r) % 8,
-						.chunk_octets = 1 + octet(r),
-						.tls = octet(r) & 1,
-						.helo_only = octet(r) == 7 };
+	struct smtp_client_config cfg = { .name = SPAN("relay.example"),
+					  .window = octet(r) % 8,
+					  .chunk_octets = 1 + octet(r) };
+	const unsigned flags = octet(r);
+
+	cfg.tls = flags & 1;
+	cfg.secure = flags & 2;
+	cfg.auth = flags & 4;
+	cfg.starttls = (enum smtp_client_tls)((flags >> 3) % 3);
+	cfg.helo_only = octet(r) == 7;
 	const uint32_t ext = octet(r) | octet(r) << 8 | octet(r) << 16;
 
+	r->tls = cfg.tls;
 	smtp_client_init(&r->c, &cfg);
-	while (r->c.state < SMTP_CLIENT_IN_READY && ask(r) == SMTP_CLIENT_WAIT) {
-		if (r->p == r->end)
-			smtp_client_lost(&r->c, SMTP_ENHANCED(4, 4, 2), "connection lost");
-		else
-			reply(r, false);
-	}
+	opening(r);
 	r->c.peer.ext |= ext & ((1u << SMTP_EXT_COUNT_) - 1);
 	for (unsigned n = 0; n < 4 && r->c.state == SMTP_CLIENT_IN_READY && r->p < r->end; n++)
 		transaction(r);

@@ -222,7 +222,7 @@ static void requiretls_is_kept_or_the_mail_is_not_sent(void)
 	CHECK_INT(1, smtp_txn_plan(&t, &peer, true));
 	CHECK_STR("MAIL FROM:<a@b> REQUIRETLS\r\n", mail(&t));
 	CHECK_INT(0, smtp_txn_plan(&t, &peer, false)); /* offered in the clear: worth nothing */
-	refused(&t.rcpt[0], 7, 30);
+	refused(&t.rcpt[0], 7, 10);
 	CHECK_INT(0, smtp_txn_plan(&t, &without, true));
 	refused(&t.rcpt[0], 7, 30);
 	t.sender = SPAN(""); /* RFC 8689 section 5: a bounce is not discarded for it */
