@@ -21,8 +21,8 @@ static bool counts(const struct bans_rules *rules, const struct ip_addr *addr)
 	return addr->len && !(rules->never && ip_set_contains(rules->never, addr));
 }
 
-enum bans_kind bans_check(struct bans *b, const struct bans_rules *rules, const struct ip_addr *addr, struct span user,
-			  int64_t now_us, struct bans_ban *ban_r)
+enum bans_kind bans_check(struct bans *b, const struct bans_rules *rules, const struct ip_addr *addr,
+			  struct span user, int64_t now_us, struct bans_ban *ban_r)
 {
 	struct bans_ban ban;
 
@@ -31,8 +31,8 @@ enum bans_kind bans_check(struct bans *b, const struct bans_rules *rules, const 
 	return b->ops->check(b, rules, addr, user, now_us, ban_r ? ban_r : &ban);
 }
 
-enum bans_kind bans_failed(struct bans *b, const struct bans_rules *rules, const struct ip_addr *addr, struct span user,
-			   const uint8_t *secret_id, int64_t now_us, struct bans_ban *ban_r)
+enum bans_kind bans_failed(struct bans *b, const struct bans_rules *rules, const struct ip_addr *addr,
+			   struct span user, const uint8_t *secret_id, int64_t now_us, struct bans_ban *ban_r)
 {
 	struct bans_ban ban;
 
@@ -41,7 +41,8 @@ enum bans_kind bans_failed(struct bans *b, const struct bans_rules *rules, const
 	return b->ops->failed(b, rules, addr, user, secret_id, now_us, ban_r ? ban_r : &ban);
 }
 
-void bans_ok(struct bans *b, const struct bans_rules *rules, const struct ip_addr *addr, struct span user, int64_t now_us)
+void bans_ok(struct bans *b, const struct bans_rules *rules, const struct ip_addr *addr, struct span user,
+	     int64_t now_us)
 {
 	if (counts(rules, addr) && user.n)
 		b->ops->ok(b, rules, addr, user, now_us);

@@ -36,7 +36,8 @@ enum { BANS_USER_MAX = 256, BANS_FAILURES_MAX = 100, BANS_SECRET_ID = 16 };
 
 /* A listener's. */
 struct bans_rules {
-	uint32_t failures_max;      /* of an address: so many different ones begin a ban, at most BANS_FAILURES_MAX; 0: no bans of addresses */
+	/* So many different ones of an address begin a ban, at most BANS_FAILURES_MAX; 0: no bans of addresses. */
+	uint32_t failures_max;
 	uint32_t user_failures_max; /* of a user, likewise */
 	int64_t find_us;            /* failures older than this are forgotten */
 	int64_t ban_us;
@@ -67,11 +68,13 @@ struct bans_ban {
 struct bans;
 
 struct bans_ops {
-	enum bans_kind (*check)(struct bans *b, const struct bans_rules *rules, const struct ip_addr *addr, struct span user,
-				int64_t now_us, struct bans_ban *ban_r);
-	enum bans_kind (*failed)(struct bans *b, const struct bans_rules *rules, const struct ip_addr *addr, struct span user,
-				 const uint8_t *secret_id, int64_t now_us, struct bans_ban *ban_r);
-	void (*ok)(struct bans *b, const struct bans_rules *rules, const struct ip_addr *addr, struct span user, int64_t now_us);
+	enum bans_kind (*check)(struct bans *b, const struct bans_rules *rules, const struct ip_addr *addr,
+				struct span user, int64_t now_us, struct bans_ban *ban_r);
+	enum bans_kind (*failed)(struct bans *b, const struct bans_rules *rules, const struct ip_addr *addr,
+				 struct span user, const uint8_t *secret_id, int64_t now_us,
+				 struct bans_ban *ban_r);
+	void (*ok)(struct bans *b, const struct bans_rules *rules, const struct ip_addr *addr,
+		   struct span user, int64_t now_us);
 	size_t (*list)(struct bans *b, int64_t now_us, struct bans_ban *bans, size_t max);
 	bool (*remove_address)(struct bans *b, const struct ip_addr *addr, int64_t now_us);
 	bool (*remove_user)(struct bans *b, struct span user, int64_t now_us);
@@ -85,15 +88,17 @@ struct bans {
 };
 
 /* Who of the two is banned; the address is looked at first. @user empty: not known yet. *ban_r (may be NULL) is set unless NOBODY. */
-enum bans_kind bans_check(struct bans *b, const struct bans_rules *rules, const struct ip_addr *addr, struct span user,
-			  int64_t now_us, struct bans_ban *ban_r);
+enum bans_kind bans_check(struct bans *b, const struct bans_rules *rules, const struct ip_addr *addr,
+			  struct span user, int64_t now_us, struct bans_ban *ban_r);
 
 /* One failure. @secret_id: BANS_SECRET_ID octets that are the same for the same secret, or NULL. Returns whose ban begins by it, the
  * address first if both do. @user empty: a failure without a name. */
-enum bans_kind bans_failed(struct bans *b, const struct bans_rules *rules, const struct ip_addr *addr, struct span user,
-			   const uint8_t *secret_id, int64_t now_us, struct bans_ban *ban_r);
+enum bans_kind bans_failed(struct bans *b, const struct bans_rules *rules, const struct ip_addr *addr,
+			   struct span user, const uint8_t *secret_id, int64_t now_us,
+			   struct bans_ban *ban_r);
 
-void bans_ok(struct bans *b, const struct bans_rules *rules, const struct ip_addr *addr, struct span user, int64_t now_us);
+void bans_ok(struct bans *b, const struct bans_rules *rules, const struct ip_addr *addr, struct span user,
+	     int64_t now_us);
 
 /* Bans in force, in no order, at most @max. Returns how many there are, which may be more. */
 size_t bans_list(struct bans *b, int64_t now_us, struct bans_ban *bans, size_t max);
