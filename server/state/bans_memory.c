@@ -70,8 +70,8 @@ static bool is_whose(const struct bans_failure *f, uint64_t whose, int64_t befor
 }
 
 /* Counts one failure of the entry @n. True: a ban begins. */
-static bool count(const struct bans_memory *m, struct bans_table *t, const struct bans_name *n,
-		  const struct bans_rules *rules, struct bans_failure f, struct bans_ban *ban_r)
+static bool count(struct bans_table *t, const struct bans_name *n, const struct bans_rules *rules,
+		  struct bans_failure f, struct bans_ban *ban_r)
 {
 	const uint32_t wanted = t->kind == BANS_USER ? rules->user_failures_max : rules->failures_max;
 	const uint32_t max = wanted < BANS_FAILURES_MAX ? wanted : BANS_FAILURES_MAX;
@@ -116,9 +116,9 @@ static enum bans_kind memory_failed(struct bans *b, const struct bans_rules *rul
 	name_user(m, user, &u);
 	if (user.n)
 		user_begins =
-			count(m, &m->users, &u, rules,
+			count(&m->users, &u, rules,
 			      (struct bans_failure){ what_of(m, NULL, secret_id), a.hash, now_us }, &of_user);
-	if (count(m, &m->addresses, &a, rules,
+	if (count(&m->addresses, &a, rules,
 		  (struct bans_failure){ what_of(m, &u, secret_id), u.hash, now_us }, ban_r))
 		return BANS_ADDRESS;
 	if (!user_begins)
