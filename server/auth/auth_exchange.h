@@ -32,9 +32,9 @@
 
 enum auth_mech { /* in the order they are announced */
 #define X(name, text) AUTH_MECH_##name,
-	AUTH_MECH_MAP(X)
+		 AUTH_MECH_MAP(X)
 #undef X
-		AUTH_MECH_MAX_
+			 AUTH_MECH_MAX_
 };
 
 const char *auth_mech_name(enum auth_mech mech);
@@ -60,6 +60,8 @@ struct auth_channel {
 	int (*binding)(void *arg, struct span type, uint8_t *out, size_t max);
 	void *arg;
 	struct span external; /* who a verified client certificate is; empty: nobody, no EXTERNAL */
+	/* Asked once the name is known and before any backend is; false: AUTH_TEMPORARY, and nobody is asked. NULL: anybody may. */
+	bool (*may_try)(void *arg, struct span user);
 };
 
 /* Which mechanisms a client is offered: those of @server that can work on @channel, bit per enum auth_mech. */
@@ -67,7 +69,7 @@ uint32_t auth_offered(const struct auth_server *server, const struct auth_channe
 
 enum auth_result {
 	AUTH_CHALLENGE, /* 334 x->challenge, which is base64 already */
-	AUTH_DONE,      /* x->identity; 235. SCRAM's last message went as a challenge that the client answered with an empty line */
+	AUTH_DONE, /* x->identity; 235. SCRAM's last message went as a challenge that the client answered with an empty line */
 	AUTH_REFUSED,   /* 535 5.7.8; x->answer and x->why for the log */
 	AUTH_TEMPORARY, /* 454 4.7.0 */
 	AUTH_MALFORMED, /* 501 5.5.2: not base64, or not the mechanism's syntax */
@@ -80,22 +82,24 @@ struct auth_exchange {
 	struct op op;
 	enum auth_result result;
 	enum auth_mech mech;
-	struct span challenge;            /* until the next call */
-	struct auth_identity identity;    /* DONE */
-	struct span tried;                /* user name that was tried, for the log; printable; may be empty */
-	uint8_t secret_id[16];            /* keyed hash of the secret that was tried (key of this process): so that a limiter counts distinct ones */
+	struct span challenge;         /* until the next call */
+	struct auth_identity identity; /* DONE */
+	struct span tried;             /* user name that was tried, for the log; printable; may be empty */
+	uint8_t secret_id
+		[16]; /* keyed hash of the secret that was tried (key of this process): so that a limiter counts distinct ones */
 	bool has_secret_id;
-	enum auth_answer answer;          /* REFUSED: which kind */
-	const char *backend;              /* who decided; NULL: nobody */
-	char why[AUTH_WHY_MAX];           /* for the log */
+	enum auth_answer answer; /* REFUSED: which kind */
+	const char *backend;     /* who decided; NULL: nobody */
+	char why[AUTH_WHY_MAX];  /* for the log */
 	/* private */
 	const struct auth_server *server;
 	const struct auth_channel *channel;
 	struct auth_state *state_;
 };
 
-void auth_exchange_init(struct auth_exchange *x, const struct auth_server *server, const struct auth_channel *channel,
-			void (*done)(struct op *op));
-int auth_exchange_start(struct auth_exchange *x, struct scope *scope, struct span mechanism, struct span initial, int64_t deadline_us);
+void auth_exchange_init(struct auth_exchange *x, const struct auth_server *server,
+			const struct auth_channel *channel, void (*done)(struct op *op));
+int auth_exchange_start(struct auth_exchange *x, struct scope *scope, struct span mechanism,
+			struct span initial, int64_t deadline_us);
 int auth_exchange_next(struct auth_exchange *x, struct scope *scope, struct span line, int64_t deadline_us);
 void auth_exchange_deinit(struct auth_exchange *x); /* not while pending */
