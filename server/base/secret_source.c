@@ -1,0 +1,179 @@
+#include "base/secret_source.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+
+void secret_source_init(struct secret_source *s, struct span path, struct span variable)
+{
+	*s = (struct secret_source){ .path = path.n ? mem_strndup(path.p, path.n) : NULL,
+				     .variable = variable.n ? mem_strndup(variable.p, variable.n) : NULL };
+}
+
+void secret_source_deinit(struct secret_source *s)
+{
+	secret_deinit(&s->value_);
+	free(s->path);
+	free(s->variable);
+	*s = (struct secret_source){ 0 };
+}
+
+static int64_t ns_of(struct timespec t)
+{
+	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+static struct secret_stamp stamp_of(const char *path)
+{
+	struct stat st;
+
+	if (stat(path, &st) != 0)
+		return (struct secret_stamp){ 0 };
+	return (struct secret_stamp){ .device = (uint64_t)st.st_dev,
+				      .inode = (uint64_t)st.st_ino,
+				      .octets = (uint64_t)st.st_size,
+				      .changed_ns = ns_of(st.st_ctim),
+				      .modified_ns = ns_of(st.st_mtim) };
+}
+
+static bool same_stamp(const struct secret_stamp *a, const struct secret_stamp *b)
+{
+	return a->device == b->device && a->inode == b->inode && a->octets == b->octets &&
+	       a->changed_ns == b->changed_ns && a->modified_ns == b->modified_ns;
+}
+
+static int read_variable(struct secret *fresh, const char *variable, struct errtext *e)
+{
+	const char *value = getenv(variable);
+
+	if (!value)
+		return errtext_set(e, ERR_NOTFOUND, "the environment variable %s is not set", variable);
+	if (secret_set(fresh, span_of(value)) < 0)
+		return errtext_set(e, ERR_TOOBIG, "the environment variable %s: over %d octets", variable,
+				   SECRET_MAX);
+	return 0;
+}
+
+/* 1: @fresh has what is there now; 0: nothing changed. */
+static int read_now(struct secret_source *s, struct secret *fresh, struct errtext *e)
+{
+	/* The stamp is of the time before: what changes meanwhile is read next time. */
+	const struct secret_stamp now = s->path ? stamp_of(s->path) : (struct secret_stamp){ 0 };
+
+	if (s->path && s->read_ && same_stamp(&now, &s->seen_))
+		return 0;
+	const int r = s->path ? secret_read(fresh, s->path, e) : read_variable(fresh, s->variable, e);
+	if (r < 0)
+		return r;
+	s->exposed = r > 0;
+	s->seen_ = now;
+	s->read_ = true;
+	return 1;
+}
+
+int secret_source_refresh(struct secret_source *s, struct errtext *e)
+{
+	struct secret fresh = { 0 };
+
+	if (!secret_source_is_there(s))
+		return 0;
+	int r = read_now(s, &fresh, e);
+	if (r > 0 && !secret_span(&fresh).n)
+		r = errtext_set(e, ERR_INVAL, "%s%s is empty", s->path ? "" : "the environment variable ",
+				s->path ? s->path : s->variable);
+	if (r > 0 && secret_eq(&s->value_, secret_span(&fresh)))
+		r = 0;
+	if (r > 0) {
+		secret_deinit(&s->value_);
+		s->value_ = fresh;
+	} else {
+		secret_deinit(&fresh);
+	}
+	return r;
+}
+
+/* ---- writing ------------------------------------------------------------------------------------------------------ */
+
+static int write_all(int fd, struct span s)
+{
+	while (s.n) {
+		const ssize_t n = write(fd, s.p, s.n);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return -1;
+		s = span_skip(s, (size_t)n);
+	}
+	return 0;
+}
+
+/* The name is only there after a crash once its directory is on the disk. */
+static void sync_directory(const char *path)
+{
+	char *dir = mem_strdup(path);
+	char *slash = strrchr(dir, '/');
+
+	if (slash)
+		*(slash == dir ? slash + 1 : slash) = 0;
+	const int fd = open(slash ? dir : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd >= 0) {
+		(void)fsync(fd);
+		close(fd);
+	}
+	free(dir);
+}
+
+static int replace_file(const char *path, struct span value)
+{
+	struct stat was;
+	char fresh[PATH_MAX];
+	int saved = 0;
+
+	if ((size_t)snprintf(fresh, sizeof fresh, "%s.XXXXXX", path) >= sizeof fresh)
+		return ENAMETOOLONG;
+	const bool known = stat(path, &was) == 0;
+	const int fd = mkostemp(fresh, O_CLOEXEC); /* mode 0600 */
+	if (fd < 0)
+		return errno;
+	/* Whoever could read it before can do so now; that may need a right that we do not have. */
+	if (known && (fchmod(fd, was.st_mode & 0777) != 0 || fchown(fd, was.st_uid, was.st_gid) != 0) &&
+	    fchmod(fd, 0600) != 0)
+		saved = errno;
+	if (!saved && (write_all(fd, value) != 0 || write_all(fd, SPAN("\n")) != 0 || fsync(fd) != 0))
+		saved = errno ? errno : EIO;
+	if (close(fd) != 0 && !saved)
+		saved = errno;
+	if (!saved && rename(fresh, path) != 0)
+		saved = errno;
+	if (saved)
+		unlink(fresh);
+	else
+		sync_directory(path);
+	return saved;
+}
+
+int secret_source_write(struct secret_source *s, struct span value, struct errtext *e)
+{
+	const int r = secret_set(&s->value_, value);
+
+	if (r < 0)
+		return errtext_set(e, -r, "a secret of more than %d octets", SECRET_MAX);
+	if (!s->path)
+		return errtext_set(e, ERR_UNSUPPORTED,
+				   "the environment variable %s cannot be changed from here",
+				   s->variable ? s->variable : "");
+	const int err = replace_file(s->path, value);
+	if (err)
+		return errtext_set(e, err_from_errno(err), "%s cannot be replaced: %s", s->path,
+				   strerror(err));
+	s->seen_ = stamp_of(s->path);
+	s->read_ = true;
+	return 0;
+}
