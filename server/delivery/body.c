@@ -59,6 +59,7 @@ int body_read_start(struct body *b, struct scope *scope, struct spool *spool, vo
 	b->read.buf = b->chunk;
 	b->read.size = LINK_CHUNK_OCTETS;
 	b->read.offset = b->at - b->image->head.n;
+	b->read.body_octets = b->image->file_bytes;
 	return spool_read_start(&b->read, scope, spool, b->image->id);
 }
 

@@ -13,7 +13,7 @@
 
 enum {
 	LINK_MEM_MAX = 4 * 1024 * 1024, /* one transaction's envelope and results */
-	LINK_CHUNK_OCTETS = 64 * 1024,  /* of a large message, read at a time */
+	LINK_CHUNK_OCTETS = 128 * 1024, /* of a large message, read at a time: blocks of its file */
 	LINK_TARGETS_TRIED_MAX = 5,     /* addresses tried for one job */
 	LINK_LOAD_AGAIN_US = 250000,    /* while the spool has no memory for the message */
 	LINK_LOADS_MAX = 120,

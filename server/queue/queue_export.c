@@ -75,6 +75,7 @@ static int read_file(struct queue_export_run *run)
 	run->read.buf = run->buf;
 	run->read.size = READ_SIZE;
 	run->read.offset = run->read_bytes;
+	run->read.body_octets = run->image->file_bytes;
 	const int ret = spool_read_start(&run->read, &run->q->scope, run->q->spool, run->id);
 	run->reading = ret >= 0;
 	return ret;

@@ -143,12 +143,13 @@ struct spool_load {
 
 int spool_load_start(struct spool_load *ld, struct scope *scope, struct spool *s, uint64_t id);
 
-/* The next piece of a large message's body, verified. Fastest in blocks of SPOOL_BODY_BLOCK. */
+/* The next piece of a large message's body, verified. Fastest in multiples of SPOOL_BODY_BLOCK. */
 struct spool_read {
 	struct op op; /* octets read, 0 at the end, or -ERR_x */
 	char *buf;    /* the caller's */
 	uint32_t size;
 	uint64_t offset;
+	uint64_t body_octets; /* the image's file_bytes */
 	void *internal_;
 };
 

@@ -2,6 +2,7 @@
 
 #include <endian.h>
 #include <errno.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -24,9 +25,9 @@ static int write_error(int r)
 }
 
 void spool_body_writer_init(struct spool_body_writer *bw, const struct spool_fs *fs, const char *dir,
-			    uint64_t id, uint64_t octets_max)
+			    uint64_t id, uint64_t octets_max, struct spool_body_given given)
 {
-	*bw = (struct spool_body_writer){ .fs = fs, .dir = dir, .id = id, .fd = -1 };
+	*bw = (struct spool_body_writer){ .fs = fs, .dir = dir, .id = id, .given = given, .fd = -1 };
 	buf_init(&bw->table, spool_body_file_octets(octets_max) - octets_max + SPOOL_BODY_CRC);
 	bw->crc = crc_start(id, 0);
 }
@@ -39,14 +40,37 @@ static bool end_block(struct spool_body_writer *bw)
 	return buf_add(&bw->table, &crc, sizeof crc);
 }
 
+/* The given file, or a new one if that is not to be had. A crash may undo the new name: then the file is the settled message's
+ * again, and is removed at the next start. */
+static int open_file(struct spool_body_writer *bw)
+{
+	const struct spool_fs *fs = bw->fs;
+	const struct spool_path path = spool_file_path(bw->dir, SPOOL_FILE_BODY, bw->id);
+
+	if (bw->given.id) {
+		const struct spool_path from = spool_file_path(bw->dir, SPOOL_FILE_GIVEN, bw->given.id);
+		if (fs->rename(fs->arg, from.s, path.s) == 0)
+			return fs->open(fs->arg, path.s, SPOOL_FS_WRITE);
+		fs->unlink(fs->arg, from.s);
+		bw->given.octets = 0;
+	}
+	return fs->open(fs->arg, path.s, SPOOL_FS_CREATE);
+}
+
+uint64_t spool_body_writer_file_octets(const struct spool_body_writer *bw)
+{
+	const uint64_t octets = spool_body_file_octets(bw->octets);
+
+	return octets > bw->given.octets ? octets : bw->given.octets;
+}
+
 int spool_body_write(struct spool_body_writer *bw, struct span piece)
 {
 	const struct iovec v = { (void *)(uintptr_t)piece.p, piece.n };
 	int r;
 
 	if (bw->fd < 0) {
-		r = bw->fs->open(bw->fs->arg, spool_file_path(bw->dir, SPOOL_FILE_BODY, bw->id).s,
-				 SPOOL_FS_CREATE);
+		r = open_file(bw);
 		if (r < 0)
 			return write_error(r);
 		bw->fd = r;
@@ -99,65 +123,58 @@ struct reader {
 	const struct spool_fs *fs;
 	int fd;
 	uint64_t id, body_octets;
-	char *block;
+	char *block; /* for a part of one; NULL until it is needed */
 };
 
-/* The block that has octet @at, checked. Returns its octets. */
-static int64_t read_block(const struct reader *rd, uint64_t at)
+/* The block that has octet @at, checked, into @to. Returns its octets. */
+static int64_t read_block(const struct reader *rd, uint64_t at, char *to)
 {
 	const uint64_t number = at / SPOOL_BODY_BLOCK, start = number * SPOOL_BODY_BLOCK;
 	const size_t n = rd->body_octets - start < SPOOL_BODY_BLOCK ? (size_t)(rd->body_octets - start)
 								    : SPOOL_BODY_BLOCK;
 	uint32_t crc;
 
-	const int64_t got = rd->fs->read(rd->fs->arg, rd->fd, rd->block, n, start);
+	const int64_t got = rd->fs->read(rd->fs->arg, rd->fd, to, n, start);
 	const int64_t got_crc = rd->fs->read(rd->fs->arg, rd->fd, &crc, sizeof crc,
 					     rd->body_octets + number * SPOOL_BODY_CRC);
 	if (got < 0 || got_crc < 0)
 		return -ERR_IO;
 	if ((size_t)got < n || (size_t)got_crc < sizeof crc ||
-	    le32toh(crc) != hash_crc32c(crc_start(rd->id, number), rd->block, n))
+	    le32toh(crc) != hash_crc32c(crc_start(rd->id, number), to, n))
 		return -ERR_CORRUPT;
 	return (int64_t)n;
 }
 
-static int64_t read_octets(const struct reader *rd, char *p, size_t n, uint64_t at)
+static int64_t read_octets(struct reader *rd, char *p, size_t n, uint64_t at)
 {
 	size_t done = 0;
 
-	while (done < n && at + done < rd->body_octets) {
-		const int64_t got = read_block(rd, at + done);
+	while (done < n && at < rd->body_octets && done < rd->body_octets - at) {
+		const size_t skip = (at + done) % SPOOL_BODY_BLOCK;
+		const bool whole = skip == 0 && n - done >= SPOOL_BODY_BLOCK; /* then it needs no copy */
+		if (!whole && !rd->block)
+			rd->block = mem_alloc_raw(SPOOL_BODY_BLOCK);
+		const int64_t got = read_block(rd, at + done, whole ? p + done : rd->block);
 		if (got < 0)
 			return got;
-		const size_t skip = (at + done) % SPOOL_BODY_BLOCK;
 		const size_t some = (size_t)got - skip < n - done ? (size_t)got - skip : n - done;
-		memcpy(p + done, rd->block + skip, some);
+		if (!whole)
+			memcpy(p + done, rd->block + skip, some);
 		done += some;
 	}
 	return (int64_t)done;
 }
 
-int64_t spool_body_read(const struct spool_fs *fs, const char *dir, uint64_t id, char *p, size_t n,
-			uint64_t at)
+int64_t spool_body_read(const struct spool_fs *fs, const char *dir, uint64_t id, uint64_t body_octets, char *p,
+			size_t n, uint64_t at)
 {
-	struct reader rd = { .fs = fs, .id = id };
+	struct reader rd = { .fs = fs, .id = id, .body_octets = body_octets };
 
 	rd.fd = fs->open(fs->arg, spool_file_path(dir, SPOOL_FILE_BODY, id).s, SPOOL_FS_READ);
 	if (rd.fd < 0)
 		return rd.fd == -ENOENT ? -ERR_NOTFOUND : -ERR_IO;
-	const int64_t size = fs->size(fs->arg, rd.fd);
-	int64_t r = -ERR_IO;
-	if (size >= 0) {
-		const uint64_t with_crc = SPOOL_BODY_BLOCK + SPOOL_BODY_CRC;
-		const uint64_t blocks = ((uint64_t)size + with_crc - 1) / with_crc;
-		rd.body_octets = (uint64_t)size - blocks * SPOOL_BODY_CRC;
-		rd.block = mem_alloc_raw(SPOOL_BODY_BLOCK);
-		r = (uint64_t)size < blocks * SPOOL_BODY_CRC ||
-				    spool_body_file_octets(rd.body_octets) != (uint64_t)size
-			    ? -ERR_CORRUPT
-			    : read_octets(&rd, p, n, at);
-		free(rd.block);
-	}
+	const int64_t r = read_octets(&rd, p, n, at);
+	free(rd.block);
 	fs->close(fs->arg, rd.fd);
 	return r;
 }

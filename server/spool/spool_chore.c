@@ -39,6 +39,8 @@ struct spool_chore {
 	unsigned nfiles;
 	uint64_t body[BODIES_MAX];
 	unsigned nbodies;
+	struct spool_body_given given[SPOOL_GIVEN_MAX];
+	unsigned ngiven, given_max;
 	uint64_t freed_octets;
 	/* READ */
 	uint32_t seq;
@@ -107,6 +109,7 @@ static struct spool_chore *choose_free(struct spool_log *log)
 		c->file[c->nfiles++] = (struct freed){ .seq = seg->seq, .spare = spare };
 	}
 	log->look_for_free = c->nfiles == FILES_MAX;
+	c->given_max = log->cfg.spares_max ? SPOOL_GIVEN_MAX - log->ngiven : 0;
 	while (log->nbodies && c->nbodies < BODIES_MAX)
 		c->body[c->nbodies++] = log->bodies[--log->nbodies];
 	if (c->nfiles || c->nbodies)
@@ -154,6 +157,24 @@ struct spool_chore *spool_log_chore(struct spool_log *log, int64_t now_us, int64
 
 /* ---- running -------------------------------------------------------------------------------------------------- */
 
+/* The file is kept for another body, or goes. One that stays, or comes back with a crash, has no message and is removed at the
+ * next start. */
+static void free_body(struct spool_chore *c, uint64_t id)
+{
+	const struct spool_path path = spool_file_path(c->dir, SPOOL_FILE_BODY, id);
+	const struct spool_path given = spool_file_path(c->dir, SPOOL_FILE_GIVEN, id);
+	const int fd = c->fs->open(c->fs->arg, path.s, SPOOL_FS_READ);
+	const int64_t octets = fd < 0 ? 0 : c->fs->size(c->fs->arg, fd);
+
+	if (fd >= 0)
+		c->fs->close(c->fs->arg, fd);
+	if (octets > 0 && octets <= SPOOL_GIVEN_OCTETS_MAX && c->ngiven < c->given_max &&
+	    c->fs->rename(c->fs->arg, path.s, given.s) == 0)
+		c->given[c->ngiven++] = (struct spool_body_given){ id, (uint64_t)octets };
+	else if (c->fs->unlink(c->fs->arg, path.s) == 0 && octets > 0)
+		c->freed_octets += (uint64_t)octets;
+}
+
 static void run_free(struct spool_chore *c)
 {
 	for (unsigned i = 0; i < c->nfiles; i++) {
@@ -172,16 +193,8 @@ static void run_free(struct spool_chore *c)
 		for (unsigned i = 0; i < c->nfiles; i++)
 			c->file[i].gone = false;
 	}
-	/* A body that stays, or comes back with a crash, has no message and is removed at the next start. */
-	for (unsigned i = 0; i < c->nbodies; i++) {
-		const struct spool_path path = spool_file_path(c->dir, SPOOL_FILE_BODY, c->body[i]);
-		const int fd = c->fs->open(c->fs->arg, path.s, SPOOL_FS_READ);
-		const int64_t octets = fd < 0 ? 0 : c->fs->size(c->fs->arg, fd);
-		if (fd >= 0)
-			c->fs->close(c->fs->arg, fd);
-		if (c->fs->unlink(c->fs->arg, path.s) == 0 && octets > 0)
-			c->freed_octets += (uint64_t)octets;
-	}
+	for (unsigned i = 0; i < c->nbodies; i++)
+		free_body(c, c->body[i]);
 }
 
 static bool take_item(const struct spool_scan *sc, struct spool_item *item_r)
@@ -290,6 +303,8 @@ static void freed(struct spool_log *log, struct spool_chore *c)
 		spool_segments_remove(&log->segments, seg);
 		log->look_for_free = true;
 	}
+	for (unsigned i = 0; i < c->ngiven; i++)
+		log->given[log->ngiven++] = c->given[i];
 	log->body_octets -= c->freed_octets < log->body_octets ? c->freed_octets : log->body_octets;
 	if (c->err)
 		spool_log_report(log, &(struct spool_report){
@@ -331,4 +346,15 @@ void spool_log_body_remove(struct spool_log *log, uint64_t id)
 		log->bodies = mem_realloc(log->bodies, log->bodies_cap * sizeof *log->bodies);
 	}
 	log->bodies[log->nbodies++] = id;
+}
+
+struct spool_body_given spool_log_body_given(struct spool_log *log)
+{
+	struct spool_body_given given = { 0 };
+
+	if (log->ngiven)
+		given = log->given[--log->ngiven];
+	/* It counts again when it is finished. */
+	log->body_octets -= given.octets < log->body_octets ? given.octets : log->body_octets;
+	return given;
 }

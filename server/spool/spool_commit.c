@@ -23,7 +23,7 @@ struct message {
 	struct spool_commit *commit; /* NULL: nobody waits any more */
 	struct spool_image_own *image;
 	struct spool_write *write; /* of a large one, until its file is durable */
-	uint64_t body_octets;
+	uint64_t body_octets, file_octets; /* of a large one; else 0 */
 	int64_t started_us;
 };
 
@@ -87,7 +87,7 @@ static void record_ended(struct spool_rec *r, int status)
 	metric_observe(s->metrics, METRIC_COMMIT_SECONDS, loop_now_us(s->loop) - m->started_us);
 	metric_add(s->metrics, METRIC_SPOOL_COMMITS_TOTAL, 1);
 	if (m->body_octets)
-		spool_log_body_added(log, spool_body_file_octets(m->body_octets));
+		spool_log_body_added(log, m->file_octets);
 	if (!m->commit)
 		spool_log_drop(log, r->id);
 	tell(m, 0);
@@ -116,6 +116,7 @@ static void file_finished(void *arg, int status)
 		message_free(m);
 		return;
 	}
+	m->file_octets = spool_body_writer_file_octets(&w->stream->writer);
 	spool_stream_end(w);
 	spool_write_forget(w);
 	add_record(m);

@@ -17,6 +17,7 @@ static const char *const endings[] = {
 	[SPOOL_FILE_NEW] = ".new",
 	[SPOOL_FILE_SPARE] = ".spare",
 	[SPOOL_FILE_BODY] = ".body",
+	[SPOOL_FILE_GIVEN] = ".given",
 };
 
 /* ---- names ---------------------------------------------------------------------------------------------------- */
@@ -26,7 +27,7 @@ struct spool_path spool_file_path(const char *dir, enum spool_file_kind kind, ui
 	struct spool_path path;
 
 	require(kind != SPOOL_FILE_OTHER && strlen(dir) <= SPOOL_DIR_MAX);
-	if (kind == SPOOL_FILE_BODY)
+	if (kind >= SPOOL_FILE_BODY)
 		snprintf(path.s, sizeof path.s, "%s/%s%s", dir, id_from_u64(number).s, endings[kind]);
 	else
 		snprintf(path.s, sizeof path.s, "%s/%0*" PRIu64 "%s", dir, SEQ_DIGITS, number, endings[kind]);
@@ -42,7 +43,7 @@ enum spool_file_kind spool_file_kind(const char *name, uint64_t *number_r)
 		if (!span_ends(all, ending))
 			continue;
 		const struct span number = span_first(all, all.n - ending.n);
-		const bool ok = kind == SPOOL_FILE_BODY
+		const bool ok = kind >= SPOOL_FILE_BODY
 					? id_parse(number, number_r)
 					: number.n == SEQ_DIGITS && span_to_u64(number, UINT32_MAX, number_r);
 		return ok ? (enum spool_file_kind)kind : SPOOL_FILE_OTHER;

@@ -5,6 +5,7 @@
  *   <seq>.spare    one that was given back and may become another; nothing in it counts
  *   <seq>.corrupt  a copy of a segment as it was found with damage, for people (<seq>.1.corrupt, ... if there were more)
  *   <id>.body      the body of a large message
+ *   <id>.given     a body's file that was given back and may become another's; nothing in it counts
  *
  * Everything here blocks and may run on any thread; it shares nothing but the file system.
  *
@@ -31,9 +32,10 @@ enum spool_file_kind {
 	SPOOL_FILE_NEW,
 	SPOOL_FILE_SPARE,
 	SPOOL_FILE_BODY,
+	SPOOL_FILE_GIVEN,
 };
 
-/* @number is a segment's, or the id of a body. */
+/* @number is a segment's, or the id of a body (BODY, GIVEN). */
 struct spool_path spool_file_path(const char *dir, enum spool_file_kind kind, uint64_t number);
 enum spool_file_kind spool_file_kind(const char *name, uint64_t *number_r);
 

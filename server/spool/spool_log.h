@@ -187,5 +187,7 @@ struct spool_log_state {
 void spool_log_state(const struct spool_log *log, struct spool_log_state *st_r);
 /* A body was written: it counts for disk_octets. */
 void spool_log_body_added(struct spool_log *log, uint64_t octets);
+/* A file for the next body, or none. */
+struct spool_body_given spool_log_body_given(struct spool_log *log);
 /* A body has no record and will have none: a chore removes its file. */
 void spool_log_body_remove(struct spool_log *log, uint64_t id);

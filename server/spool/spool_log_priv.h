@@ -2,12 +2,16 @@
 #pragma once
 
 #include "base/buf.h"
+#include "spool/spool_body.h"
 #include "spool/spool_index.h"
 #include "spool/spool_log.h"
 #include "spool/spool_record.h"
 #include "spool/spool_segment.h"
 
 enum { SPOOL_REC_BARRIER = 0 }; /* a type that is not on disk: told when all before it is */
+
+/* How many files of settled bodies are kept, and how large they may be. */
+enum { SPOOL_GIVEN_MAX = 16, SPOOL_GIVEN_OCTETS_MAX = 4 * 1024 * 1024 };
 
 enum { SPOOL_LINKS_MAX = 1000, SPOOL_LINK_OCTETS = SPOOL_RECORD_HEADER + SPOOL_LINK_PAYLOAD };
 
@@ -49,6 +53,8 @@ struct spool_log {
 
 	uint64_t *bodies; /* ids whose files are to be removed */
 	size_t nbodies, bodies_cap;
+	struct spool_body_given given[SPOOL_GIVEN_MAX]; /* files of bodies, to be used again */
+	unsigned ngiven;
 	uint64_t body_octets;
 
 	int broken;

@@ -149,7 +149,9 @@ struct spool_write {
 	void *room_arg;
 };
 
-/* The file of a large message as its pieces go to the pool. */
+/* The file of a large message as its pieces go to the pool: so many octets at a time, and a network read more. */
+enum { SPOOL_STREAM_PIECE = 2 * SPOOL_BODY_BLOCK };
+
 struct spool_stream {
 	struct spool_job job;
 	struct spool_write *write; /* NULL: given up */

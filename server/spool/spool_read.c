@@ -107,7 +107,7 @@ struct piece {
 	struct spool_job job;
 	struct spool_read *owner; /* NULL: nobody waits any more */
 	const char *dir;
-	uint64_t id, offset;
+	uint64_t id, body_octets, offset;
 	size_t n;
 	int64_t got;
 	char octets[]; /* the caller's buffer may be gone before the thread has read */
@@ -128,7 +128,7 @@ static void run_read(struct spool_job *j)
 {
 	struct piece *p = container_of(j, struct piece, job);
 
-	p->got = spool_body_read(j->spool->fs, p->dir, p->id, p->octets, p->n, p->offset);
+	p->got = spool_body_read(j->spool->fs, p->dir, p->id, p->body_octets, p->octets, p->n, p->offset);
 }
 
 static void piece_read(struct spool_job *j)
@@ -160,7 +160,7 @@ int spool_read_start(struct spool_read *rd, struct scope *scope, struct spool *s
 		return 0;
 	}
 	struct piece *p = mem_alloc_raw(sizeof *p + rd->size);
-	*p = (struct piece){ .owner = rd, .dir = v->dir, .id = id, .offset = rd->offset };
+	*p = (struct piece){ .owner = rd, .dir = v->dir, .id = id, .body_octets = rd->body_octets, .offset = rd->offset };
 	p->n = rd->size < INT32_MAX ? rd->size : INT32_MAX;
 	rd->internal_ = p;
 	s->memory->used += p->n;

@@ -64,6 +64,9 @@ static int on_name(void *arg, const char *name)
 	case SPOOL_FILE_BODY:
 		add_number(&rv->bodies, number);
 		return 0;
+	case SPOOL_FILE_GIVEN:
+		add_number(&rv->given, number);
+		return 0;
 	case SPOOL_FILE_OTHER:
 		return 0;
 	}
@@ -188,7 +191,7 @@ static void check_bodies(struct spool_recover *rv)
 		const int64_t octets = fd < 0 ? -1 : fs->size(fs->arg, fd);
 		if (fd >= 0)
 			fs->close(fs->arg, fd);
-		if (octets >= 0 && (uint64_t)octets == spool_body_file_octets(rv->large[i].body_octets)) {
+		if (octets >= 0 && (uint64_t)octets >= spool_body_file_octets(rv->large[i].body_octets)) {
 			log->body_octets += (uint64_t)octets;
 			continue;
 		}
@@ -247,6 +250,7 @@ int spool_log_recover(struct spool_log *log, struct spool_log_found *found_r, st
 		if (!rv.found.corrupt_records)
 			remove_all(&rv, SPOOL_FILE_BODY, &rv.bodies);
 		remove_all(&rv, SPOOL_FILE_NEW, &rv.news);
+		remove_all(&rv, SPOOL_FILE_GIVEN, &rv.given);
 		take_spares(&rv);
 		rv.found.messages = log->index.n;
 		rv.found.segments = log->segments.n;
@@ -256,6 +260,7 @@ int spool_log_recover(struct spool_log *log, struct spool_log_found *found_r, st
 	free(rv.news.v);
 	free(rv.spares.v);
 	free(rv.bodies.v);
+	free(rv.given.v);
 	free(rv.limits);
 	free(rv.large);
 	free(rv.gaps);

@@ -22,7 +22,7 @@ struct spool_recover {
 	struct spool_log *log;
 	struct spool_log_found found;
 	struct errtext *e;
-	struct spool_numbers logs, news, spares, bodies;
+	struct spool_numbers logs, news, spares, bodies, given;
 	uint64_t *limits; /* of segment i: where a link says it ends; 0: none does */
 	struct spool_large *large;
 	size_t nlarge, large_cap;

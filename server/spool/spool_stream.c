@@ -1,7 +1,7 @@
 /* The file of a large message, the happy path:
  *
- *   1. pieces gather in w->p; a block's worth goes to a thread of the pool, which writes it and its checksums     (loop)
- *   2. meanwhile the next ones gather; when they are a block too, the writer is told to wait for `room`
+ *   1. pieces gather in w->p; SPOOL_STREAM_PIECE octets go to a thread of the pool, which writes them and their checksums     (loop)
+ *   2. meanwhile the next ones gather; when they are as many, the writer is told to wait for `room`
  *   3. at the commit the rest is written, then the checksums, and file and name are made durable
  *   4. `finished` is told; only then the record that names the file joins a batch
  *
@@ -23,7 +23,8 @@ void spool_stream_begin(struct spool_write *w)
 	struct spool_stream *st = mem_alloc(sizeof *st);
 
 	st->write = w;
-	spool_body_writer_init(&st->writer, s->fs, s->volumes[0].dir, w->id, s->cfg.message_max_bytes);
+	spool_body_writer_init(&st->writer, s->fs, s->volumes[0].dir, w->id, s->cfg.message_max_bytes,
+			       spool_log_body_given(s->volumes[0].log));
 	w->stream = st;
 }
 
@@ -75,7 +76,7 @@ static void written(struct spool_job *j)
 		st->finished(st->finished_arg, w->error);
 		return;
 	}
-	if (st->finished || (!w->error && w->n >= SPOOL_BODY_BLOCK))
+	if (st->finished || (!w->error && w->n >= SPOOL_STREAM_PIECE))
 		start_job(st);
 	if (!st->want_room)
 		return;
@@ -101,7 +102,7 @@ int spool_stream_more(struct spool_write *w)
 {
 	struct spool_stream *st = w->stream;
 
-	if (w->n < SPOOL_BODY_BLOCK)
+	if (w->n < SPOOL_STREAM_PIECE)
 		return 0;
 	if (!st->running) {
 		start_job(st);

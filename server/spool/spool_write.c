@@ -36,7 +36,7 @@ int spool_write_begin(struct spool *s, uint64_t size_hint, struct spool_write **
 static bool make_room(struct spool_write *w, size_t more)
 {
 	struct spool_memory *m = w->spool->memory;
-	size_t cap = w->cap ? w->cap : FIRST_OCTETS;
+	size_t cap = w->cap ? w->cap : w->stream ? SPOOL_STREAM_PIECE : FIRST_OCTETS;
 
 	if (w->n + more <= w->cap)
 		return true;

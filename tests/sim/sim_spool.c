@@ -124,7 +124,7 @@ static bool write_body(struct sim *sim, struct message *m)
 {
 	struct spool_body_writer w;
 
-	spool_body_writer_init(&w, &sim->disk.fs, "log", m->id, BODY_LARGE);
+	spool_body_writer_init(&w, &sim->disk.fs, "log", m->id, BODY_LARGE, spool_log_body_given(sim->log));
 	int r = spool_body_write(&w, span_make(m->payload + SPOOL_MESSAGE_PREFIX + sizeof m->id, m->size));
 	if (r == 0)
 		r = spool_body_finish(&w);
@@ -377,7 +377,7 @@ static void check_content(struct sim *sim, const struct message *m)
 	fill(want, m->size, m->seed);
 	if (m->large) {
 		char *body = mem_alloc_raw(m->size + 1);
-		const int64_t n = spool_body_read(&sim->disk.fs, "log", m->id, body, m->size + 1, 0);
+		const int64_t n = spool_body_read(&sim->disk.fs, "log", m->id, m->size, body, m->size + 1, 0);
 		/* A damaged body is found when it is read. */
 		SIM_CHECK(sim,
 			  (n == -ERR_CORRUPT && sim->rot) ||

@@ -306,7 +306,13 @@ static void on_read_done(struct op *op)
 static inline int fixture_read(struct fixture *f, uint64_t id, char *p, uint32_t n, uint64_t at)
 {
 	struct reading r = { .read = { .buf = p, .size = n, .offset = at } };
+	struct spool_image *img;
 
+	const int loaded = fixture_load(f, id, &img);
+	if (loaded < 0)
+		return loaded;
+	r.read.body_octets = img->file_bytes;
+	spool_image_unref(&img);
 	op_init(&r.read.op, on_read_done);
 	NEED(spool_read_start(&r.read, &f->scope, f->spool, id) == 0);
 	NEED(fixture_run_until(f, &r.w.done));
