@@ -368,6 +368,11 @@ void loop_stop(struct loop *l)
 	uv_stop(&l->uv);
 }
 
+struct out_pool *loop_out_pool(struct loop *l)
+{
+	return &l->out_pool;
+}
+
 char *loop_read_buf(struct loop *l)
 {
 	if (!l->read_buf)

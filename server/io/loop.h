@@ -87,6 +87,12 @@ void loop_retire(struct loop *l);
  * tests. */
 void loop_set_resident(struct loop *l, bool resident);
 
+/* ---- for streams ---------------------------------------------------------------------------------------- */
+
+/* What the out queues of the loop's streams share (io/out_queue.h). */
+struct out_pool;
+struct out_pool *loop_out_pool(struct loop *l);
+
 /* ---- the library --------------------------------------------------------------------------------------- */
 
 /* The version of libuv that is linked: "1.44.2". Constant. */

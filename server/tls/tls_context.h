@@ -4,9 +4,10 @@
  * Ownership: counted references; a configuration snapshot holds one, a stream under TLS holds one of the context that it began
  *            with, so that a reload touches no connection that is open.
  * Threads:   all functions from any thread; a reload swaps the inside atomically.
- * Errors:    -ERR_x with a sentence for the operator: file, what is wrong with it, what to do.
+ * Errors:    -ERR_x with a sentence for the operator: file, what is wrong with it, what to do. On success the errtext is empty or
+ *            a warning: something works that not every client will like (expired, an intermediate certificate is missing).
  * Source:    RFC 8446, RFC 5246, RFC 6066 (SNI), RFC 8996 (TLS 1.0 and 1.1 are for legacy listeners only), RFC 9325.
- * Tests:     tests/unit/tls/test_context.c
+ * Tests:     tests/unit/tls/test_context.c, test_session.c, test_threads.c
  */
 #pragma once
 
@@ -33,14 +34,15 @@ struct tls_cert {
 
 struct tls_server_config {
 	const struct tls_cert *certs;
-	size_t ncerts;                /* at least one */
-	enum tls_version min, max;    /* DEFAULT: 1.2, and none */
-	struct span ciphers;          /* OpenSSL's list for TLS 1.2 and older; empty: ours, without aNULL, eNULL, EXPORT, RC4, MD5, 3DES */
-	struct span ciphersuites;     /* of TLS 1.3; empty: OpenSSL's */
-	int security_level;           /* -1: OpenSSL's default; 0 for a legacy listener */
+	size_t ncerts;             /* at least one */
+	enum tls_version min, max; /* DEFAULT: 1.2, and none; below 1.2 only at security level 0 */
+	struct span
+		ciphers; /* OpenSSL's list for TLS 1.2 and older; empty: ours, without aNULL, eNULL, EXPORT, RC4, MD5, 3DES */
+	struct span ciphersuites; /* of TLS 1.3; empty: OpenSSL's */
+	int security_level;       /* -1: OpenSSL's default; 0 for a legacy listener */
 	enum tls_client_cert client_cert;
-	struct span client_ca;        /* file; needed unless NONE */
-	uint32_t session_lifetime_s;  /* of tickets and of the cache; 0: no resumption */
+	struct span client_ca;       /* file; needed unless NONE */
+	uint32_t session_lifetime_s; /* of tickets and of the cache; 0: no resumption */
 };
 
 struct tls_server;
