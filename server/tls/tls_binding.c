@@ -84,7 +84,7 @@ int tls_channel_binding(const struct stream *s, struct span type, uint8_t *out, 
 {
 	if (s->ops != &tls_filter_ops)
 		return -ERR_UNSUPPORTED;
-	const struct tls_filter *f = container_of(s, struct tls_filter, s);
+	const struct tls_filter *f = tls_filter_of(s);
 	int n = -ERR_UNSUPPORTED;
 
 	if (f->phase != TLS_OPEN)

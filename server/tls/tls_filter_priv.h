@@ -1,11 +1,13 @@
 /* tls/tls_filter_priv.h - the inside of a stream under TLS, for the files of tls/ alone.
  *
- * tls_stream.c moves octets, tls_handshake.c begins and ends, tls_info.c and tls_binding.c tell about it.
+ * tls_handshake.c begins it, tls_stream.c ends it; tls_input.c and tls_output.c move octets, through tls_bio.c; tls_info.c and
+ * tls_binding.c tell about it.
  */
 #pragma once
 
 #include <openssl/ssl.h>
 
+#include "base/check.h"
 #include "io/input_gate.h"
 #include "io/out_queue.h"
 #include "tls/tls_context_priv.h"
@@ -20,6 +22,8 @@ enum tls_phase {
 	TLS_FINISHED, /* the lower stream is being closed */
 	TLS_CLOSED,   /* it is gone, and `closed` was told */
 };
+
+enum { TLS_DUE_READABLE = 1, TLS_DUE_WRITABLE = 2, TLS_DUE_INPUT = 4, TLS_DUE_CLOSED = 8 };
 
 struct tls_filter {
 	struct stream s;
@@ -51,7 +55,12 @@ struct tls_filter {
 	struct task flush_task, event_task;
 };
 
-/* ---- tls_stream.c ----------------------------------------------------------------------------------------- */
+static inline struct tls_filter *tls_filter_of(const struct stream *s)
+{
+	return container_of(s, struct tls_filter, s);
+}
+
+/* ---- tls_stream.c: events, life, end ---------------------------------------------------------------------- */
 extern const struct stream_ops tls_filter_ops;
 
 /* Over @lower, which stays the caller's until tls_filter_take_over(). NULL: no memory. Takes @live over in any case. */
@@ -60,10 +69,33 @@ void tls_filter_free(struct tls_filter *f);
 void tls_filter_take_over(struct tls_filter *f);
 /* The handshake is over: the stream begins. */
 void tls_filter_open(struct tls_filter *f);
+/* Everything stops; `closed` with @err comes when the lower stream is gone. */
+void tls_filter_finish(struct tls_filter *f, int err, bool graceful);
+/* Brings these events later. */
+void tls_filter_tell(struct tls_filter *f, uint8_t due);
 
+/* ---- tls_bio.c --------------------------------------------------------------------------------------------- */
 BIO_METHOD *tls_filter_bio_method(void);
-/* Makes sure that progress goes on when the lower stream has sent what it has. */
-void tls_filter_await_sent(struct tls_filter *f);
+
+/* ---- tls_input.c ------------------------------------------------------------------------------------------- */
+struct span tls_input_unread(struct stream *s);
+void tls_input_consume(struct stream *s, size_t n);
+void tls_input_want(struct stream *s, bool want);
+/* Decrypts what there is and tells the owner. */
+void tls_input_take(struct tls_filter *f);
+void tls_input_tell(struct tls_filter *f);
+/* Lets the lower stream bring input, or not. */
+void tls_input_watch(struct tls_filter *f);
+
+/* ---- tls_output.c ------------------------------------------------------------------------------------------ */
+int tls_output_write(struct stream *s, struct span data);
+int tls_output_write_ref(struct stream *s, struct span data, void (*release)(void *arg), void *arg);
+void tls_output_flush(struct stream *s);
+size_t tls_output_pending(const struct stream *s);
+/* Encrypts as much as the lower stream takes. */
+void tls_output_encrypt(struct tls_filter *f);
+/* The flush task runs when the lower stream has sent what it has. */
+void tls_output_await_sent(struct tls_filter *f);
 
 /* ---- tls_handshake.c, called by tls_stream.c ---------------------------------------------------------------- */
 void tls_handshake_step(struct tls_filter *f);

@@ -118,7 +118,7 @@ void tls_handshake_step(struct tls_filter *f)
 	}
 	switch (SSL_get_error(f->ssl, r)) {
 	case SSL_ERROR_WANT_WRITE:
-		tls_filter_await_sent(f);
+		tls_output_await_sent(f);
 		/* fall through */
 	case SSL_ERROR_WANT_READ:
 		stream_want_input(f->lower, true);

@@ -146,5 +146,5 @@ void tls_info_free(struct tls_info **infop)
 
 const struct tls_info *tls_info(const struct stream *s)
 {
-	return s->ops == &tls_filter_ops ? container_of(s, struct tls_filter, s)->info : NULL;
+	return s->ops == &tls_filter_ops ? tls_filter_of(s)->info : NULL;
 }
