@@ -47,6 +47,7 @@ struct auth_check {
 	struct span user;                   /* as the client said it, valid UTF-8 without controls; lives until done */
 	const struct secret *password;
 	struct ip_addr client;              /* for backends that keep count */
+	bool last;                          /* nobody is asked after this one: an unknown user should cost what a wrong password costs */
 	enum auth_answer answer;
 	struct auth_identity identity;      /* RIGHT */
 	char why[AUTH_WHY_MAX];             /* for the log only, never for the client; without secrets: "KDC unreachable: ..." */
@@ -71,7 +72,8 @@ struct auth_backend_ops {
 	const char *name; /* as in a listener's `auth` list: "kerberos", "users", "sasldb", "saslauthd" */
 	/* c->op is initialised by the asker; completes through op_begin/op_complete. 0 or -ERR_CANCELED, -ERR_BUSY. */
 	int (*check)(struct auth_backend *b, struct auth_check *c, struct scope *scope);
-	/* At once, from memory. NULL: it keeps none. */
+	/* At once, from memory; @user is prepared (RFC 4013). With UNKNOWN_HERE, salt and iterations may be filled with what looks like
+	 * those of a user and is always the same for one name. NULL: it keeps none. */
 	void (*verifier)(struct auth_backend *b, struct span user, struct auth_verifier *v_r);
 	/* Look at the files again. 1: changed, 0: not, -ERR_x: as before. NULL: it has none. */
 	int (*refresh)(struct auth_backend *b, struct errtext *e);

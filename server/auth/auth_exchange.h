@@ -49,7 +49,7 @@ struct auth_server {
 	struct auth_gssapi *gssapi; /* NULL: no GSSAPI; auth/auth_gssapi.h */
 	uint32_t mechs;             /* bit per enum auth_mech: allowed by the configuration */
 	uint32_t clear_mechs;       /* of them, without TLS (for named networks; the caller looks at those) */
-	struct span realm;          /* of SCRAM and LOGIN users without one; may be empty */
+	struct span realm;          /* of identities whose backend gives none; may be empty */
 };
 
 /* What the connection says about itself. */
@@ -85,8 +85,7 @@ struct auth_exchange {
 	struct span challenge;         /* until the next call */
 	struct auth_identity identity; /* DONE */
 	struct span tried;             /* user name that was tried, for the log; printable; may be empty */
-	uint8_t secret_id
-		[16]; /* keyed hash of the secret that was tried (key of this process): so that a limiter counts distinct ones */
+	uint8_t secret_id[16];         /* keyed hash of user and secret (key of this process), so that a limiter counts distinct tries */
 	bool has_secret_id;
 	enum auth_answer answer; /* REFUSED: which kind */
 	const char *backend;     /* who decided; NULL: nobody */
