@@ -35,7 +35,8 @@ static void tell(struct message *m, int status)
 		return;
 	c->internal_ = NULL;
 	c->image = NULL;
-	if (status == 0 && !m->body_octets)
+	/* Messages that wait may have half of the memory: the other half is for those that come, which would need files. */
+	if (status == 0 && !m->body_octets && m->spool->memory->used <= m->spool->memory->max / 2)
 		c->image = spool_image_ref(&m->image->image);
 	op_complete(&c->op, status);
 }
@@ -137,8 +138,9 @@ static void make_record(struct message *m, struct spool_write *w, struct span me
 	if (head.n)
 		memcpy(block + SPOOL_MESSAGE_PREFIX + meta.n, head.p, head.n);
 	if (!large && w->n) {
-		body = w->cap - w->n > w->n / 4 ? mem_realloc(w->p, w->n) : w->p;
-		counted += body == w->p ? w->cap : w->n;
+		const bool shrinks = w->cap - w->n > w->n / 4;
+		body = shrinks ? mem_realloc(w->p, w->n) : w->p;
+		counted += shrinks ? w->n : w->cap;
 		m->spool->memory->used -= w->cap;
 		w->p = NULL;
 		w->cap = 0;

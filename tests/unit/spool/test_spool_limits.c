@@ -1,3 +1,5 @@
+#include <dirent.h>
+
 #include "../../sim/fs_locked.h"
 #include "spool_fixture.h"
 
@@ -196,6 +198,49 @@ static void a_fast_writer_is_told_to_wait(void)
 	fixture_free(f);
 }
 
+static unsigned count_bodies(const struct fixture *f)
+{
+	char path[SPOOL_DIR_MAX];
+	struct dirent *d;
+	unsigned n = 0;
+
+	snprintf(path, sizeof path, "%s/0", f->dir);
+	DIR *dir = opendir(path);
+	NEED(dir != NULL);
+	while ((d = readdir(dir)) != NULL)
+		n += span_ends(span_of(d->d_name), SPAN(".body"));
+	closedir(dir);
+	return n;
+}
+
+/* What waits in memory must not drive small messages that come into files of their own. */
+static void messages_that_wait_leave_room_for_others(void)
+{
+	enum { COUNT = 400, OCTETS = 4000 };
+	struct fixture *f = fixture_new();
+	struct spool_image *img[COUNT] = { NULL };
+	struct spool_stats st;
+	unsigned kept = 0;
+	uint64_t id;
+
+	f->cfg.memory_budget_bytes = 1000000;
+	NEED(fixture_open(f, NULL) == 0);
+	for (unsigned i = 0; i < COUNT; i++) {
+		NEED(fixture_commit(f, "m", "", OCTETS, &id, &img[i]) == 0);
+		kept += img[i] != NULL;
+	}
+	CHECK(kept > 100 && kept < 130); /* half of the budget's worth */
+	CHECK_INT(0, count_bodies(f));
+	spool_stats(f->spool, &st);
+	CHECK(st.memory_octets < 600000);
+	for (unsigned i = 0; i < COUNT; i++)
+		spool_image_unref(&img[i]);
+	NEED(fixture_load(f, id, &img[0]) == 0); /* the last one, which was not kept */
+	CHECK_INT(OCTETS, img[0]->body.n);
+	spool_image_unref(&img[0]);
+	fixture_free(f);
+}
+
 static void closing_waits_for_what_is_open(void)
 {
 	struct fixture *f = fixture_new();
@@ -256,5 +301,5 @@ static void a_scope_that_closes_gets_its_ops_back(void)
 
 TEST_MAIN(TEST(space_is_guarded), TEST(announced_sizes_are_reserved), TEST(many_commits_share_a_sync),
 	  TEST(notes_are_committed_after_a_while), TEST(a_broken_disk_refuses_mail_until_it_works),
-	  TEST(a_fast_writer_is_told_to_wait), TEST(closing_waits_for_what_is_open),
+	  TEST(a_fast_writer_is_told_to_wait), TEST(messages_that_wait_leave_room_for_others), TEST(closing_waits_for_what_is_open),
 	  TEST(a_scope_that_closes_gets_its_ops_back))
