@@ -114,7 +114,7 @@ scopes.queue = {
       restart = true },
     { "recipients_max", "integer", "recipients of one outbound transaction", default = 100, min = 1, max = 1000, restart = true },
     { "memory", "size", "messages kept in memory until their first attempt ended; all workers together",
-      default = "128MiB", min = "1MiB",
+      default = "16MiB", min = "1MiB",
       max = "64GiB", restart = true },
   },
 }
