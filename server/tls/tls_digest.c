@@ -93,6 +93,19 @@ int tls_hash_new(enum tls_digest_kind kind, struct tls_hash **h_r)
 	return 0;
 }
 
+int tls_hash_copy(const struct tls_hash *h, struct tls_hash **copy_r)
+{
+	struct tls_hash *copy = mem_alloc(sizeof *copy);
+
+	copy->ctx = EVP_MD_CTX_new();
+	if (!copy->ctx || !EVP_MD_CTX_copy_ex(copy->ctx, h->ctx)) {
+		tls_hash_free(&copy);
+		return failed();
+	}
+	*copy_r = copy;
+	return 0;
+}
+
 int tls_hash_add(struct tls_hash *h, struct span data)
 {
 	return data.n == 0 || EVP_DigestUpdate(h->ctx, data.p, data.n) ? 0 : failed();

@@ -24,14 +24,18 @@ int tls_hmac(enum tls_digest_kind kind, struct span key, struct span data, uint8
 /* In pieces. */
 struct tls_hash;
 int tls_hash_new(enum tls_digest_kind kind, struct tls_hash **h_r);
+/* One more that has seen the same so far. */
+int tls_hash_copy(const struct tls_hash *h, struct tls_hash **copy_r);
 int tls_hash_add(struct tls_hash *h, struct span data);
 int tls_hash_end(struct tls_hash *h, uint8_t *out); /* then it can be freed only */
 void tls_hash_free(struct tls_hash **h);
 
-int tls_pbkdf2(enum tls_digest_kind kind, struct span password, struct span salt, uint32_t iterations, uint8_t *out, size_t n);
+int tls_pbkdf2(enum tls_digest_kind kind, struct span password, struct span salt, uint32_t iterations,
+	       uint8_t *out, size_t n);
 /* @n_cost a power of two; memory is 128 * n_cost * r octets, at most 256 MiB. */
-int tls_scrypt(struct span password, struct span salt, uint64_t n_cost, uint32_t r, uint32_t p, uint8_t *out, size_t n);
+int tls_scrypt(struct span password, struct span salt, uint64_t n_cost, uint32_t r, uint32_t p, uint8_t *out,
+	       size_t n);
 
-int tls_random(uint8_t *out, size_t n); /* for keys, salts, nonces */
-void tls_wipe(void *p, size_t n);       /* not optimised away */
+int tls_random(uint8_t *out, size_t n);                 /* for keys, salts, nonces */
+void tls_wipe(void *p, size_t n);                       /* not optimised away */
 bool tls_equal(const void *a, const void *b, size_t n); /* in constant time */
