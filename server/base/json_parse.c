@@ -8,6 +8,8 @@
 #include "base/err.h"
 #include "base/utf8.h"
 
+enum { STRING_SMALL = 64 * 1024 };
+
 /* What may come next is one of a few places; the stack holds only what each open bracket was. */
 enum place { PLACE_VALUE, PLACE_FIRST_VALUE, PLACE_FIRST_KEY, PLACE_KEY, PLACE_AFTER, PLACE_END };
 
@@ -331,6 +333,8 @@ int json_parse(struct span text, int (*on)(void *arg, const struct json_token *t
 	struct parser p = { .text = text, .on = on, .arg = arg, .string = BUF_INIT(JSON_STRING_MAX) };
 	int r = 0;
 
+	/* A token or a password may be among the strings: none is left behind, not even where the buf would have grown. */
+	buf_reserve(&p.string, text.n < STRING_SMALL ? text.n : STRING_SMALL);
 	while (r == 0) {
 		skip_space(&p);
 		const bool end = p.place == PLACE_END;
@@ -338,7 +342,7 @@ int json_parse(struct span text, int (*on)(void *arg, const struct json_token *t
 		if (end)
 			break;
 	}
-	buf_free(&p.string);
+	buf_wipe(&p.string);
 	if (p.why) {
 		*at_r = p.at;
 		*why_r = p.why;

@@ -99,6 +99,11 @@ int secret_source_refresh(struct secret_source *s, struct errtext *e)
 	return r;
 }
 
+int secret_source_replace(struct secret_source *s, struct span value)
+{
+	return secret_set(&s->value_, value);
+}
+
 /* ---- writing ------------------------------------------------------------------------------------------------------ */
 
 static int write_all(int fd, struct span s)
@@ -161,7 +166,7 @@ static int replace_file(const char *path, struct span value)
 
 int secret_source_write(struct secret_source *s, struct span value, struct errtext *e)
 {
-	const int r = secret_set(&s->value_, value);
+	const int r = secret_source_replace(s, value);
 
 	if (r < 0)
 		return errtext_set(e, -r, "a secret of more than %d octets", SECRET_MAX);

@@ -35,6 +35,8 @@ struct secret_source {
 void secret_source_init(struct secret_source *s, struct span path, struct span variable);
 /* 1: it is another secret than before; 0: as before; or an error, and it is tried again when the file changes or next time. */
 int secret_source_refresh(struct secret_source *s, struct errtext *e);
+/* In memory only, until the file changes. */
+int secret_source_replace(struct secret_source *s, struct span value);
 /* Replaces the content of the file, so that after a crash there is the old one or the new one. -ERR_UNSUPPORTED: it is no file;
  * on any error the new value is kept in memory all the same. */
 int secret_source_write(struct secret_source *s, struct span value, struct errtext *e);
