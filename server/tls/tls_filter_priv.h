@@ -105,8 +105,8 @@ void tls_handshake_lower_closed(struct tls_filter *f, int err);
 
 /* Tells OpenSSL what to expect of the server. */
 int tls_verify_expect(SSL *ssl, const struct tls_connect *how, struct errtext *e);
-/* Why the certificate of the peer was refused, for a person. */
-void tls_verify_explain(SSL *ssl, char *out, size_t max);
+/* A verify callback that puts into `why` of the handshake what was wrong, for a person. */
+int tls_verify_noted(int ok, X509_STORE_CTX *store);
 enum tls_fault tls_verify_fault(SSL *ssl);
 
 /* ---- tls_info.c -------------------------------------------------------------------------------------------- */

@@ -72,7 +72,8 @@ static int explain(struct tls_filter *f, enum tls_fault *fault_r)
 		return -ERR_CLOSED;
 	}
 	if (reason == SSL_R_CERTIFICATE_VERIFY_FAILED || reason == SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE) {
-		tls_verify_explain(f->ssl, h->why, sizeof h->why);
+		if (!h->why[0])
+			snprintf(h->why, sizeof h->why, "the peer gave no certificate");
 		*fault_r = tls_verify_fault(f->ssl);
 		return -ERR_DENIED;
 	}

@@ -102,63 +102,62 @@ int tls_hello_seen(SSL *ssl, int *alert, void *arg)
 struct text {
 	char *p;
 	size_t n, max;
+	bool full;
 };
 
-/* Adds all of it or nothing. */
+/* Adds all of it or nothing, and after the first that does not fit nothing. */
 static void add(struct text *t, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 static void add(struct text *t, const char *fmt, ...)
 {
 	va_list ap;
 
+	if (t->full)
+		return;
 	va_start(ap, fmt);
 	const int n = vsnprintf(t->p + t->n, t->max - t->n, fmt, ap);
 	va_end(ap);
-	if (n >= 0 && (size_t)n < t->max - t->n)
+	t->full = n < 0 || (size_t)n >= t->max - t->n;
+	if (!t->full)
 		t->n += (size_t)n;
 	t->p[t->n] = 0;
 }
 
-static void add_version(struct text *t, unsigned v)
+static void add_version(struct text *t, const char *before, unsigned v)
 {
 	if (v == 0x0300)
-		add(t, "SSLv3");
+		add(t, "%sSSLv3", before);
 	else if (v >= 0x0301 && v <= 0x0304)
-		add(t, "TLSv1.%u", v - 0x0301);
+		add(t, "%sTLSv1.%u", before, v - 0x0301);
 	else
-		add(t, "0x%04x", v);
+		add(t, "%s0x%04x", before, v);
 }
 
-static void add_cipher(struct text *t, SSL *ssl, unsigned id)
+static void add_cipher(struct text *t, const char *before, SSL *ssl, unsigned id)
 {
 	const unsigned char raw[2] = { (unsigned char)(id >> 8), (unsigned char)id };
 	const SSL_CIPHER *known = id > 0xffff ? NULL : SSL_CIPHER_find(ssl, raw);
+	const char *name = known ? SSL_CIPHER_get_name(known) : NULL;
 
-	if (known) {
-		add(t, "%s", SSL_CIPHER_get_name(known));
-		return;
-	}
-	for (size_t i = 0; i < ARRAY_LEN(forgotten); i++)
-		if (forgotten[i].id == id) {
-			add(t, "%s", forgotten[i].name);
-			return;
-		}
-	add(t, "0x%04x", id);
+	for (size_t i = 0; i < ARRAY_LEN(forgotten) && !name; i++)
+		if (forgotten[i].id == id)
+			name = forgotten[i].name;
+	if (name)
+		add(t, "%s%s", before, name);
+	else
+		add(t, "%s0x%04x", before, id);
 }
 
 void tls_hello_print(const struct tls_hello *h, SSL *ssl, char *out, size_t max)
 {
-	struct text t = { out, 0, max };
+	static const char more[] = ", ...";
+	struct text t = { out, 0, max - sizeof more, false };
 
+	require(max > sizeof more);
 	out[0] = 0;
-	for (unsigned i = 0; i < h->nversions; i++) {
-		if (i)
-			add(&t, " ");
-		add_version(&t, h->versions[i]);
-	}
-	for (unsigned i = 0; i < h->nciphers; i++) {
-		add(&t, i ? ", " : "; ");
-		add_cipher(&t, ssl, h->ciphers[i]);
-	}
-	if (h->cut || t.n + 40 > max)
-		add(&t, ", ...");
+	for (unsigned i = 0; i < h->nversions; i++)
+		add_version(&t, i ? " " : "", h->versions[i]);
+	for (unsigned i = 0; i < h->nciphers; i++)
+		add_cipher(&t, i ? ", " : "; ", ssl, h->ciphers[i]);
+	if (h->cut || t.full)
+		memcpy(out + t.n, more, sizeof more);
 }

@@ -19,16 +19,24 @@ enum {
 	PLAIN_MIN = 256,
 };
 
+/* What was in it may have been a password. */
+static void drop_plain(struct tls_filter *f)
+{
+	if (f->plain)
+		mem_wipe(f->plain, f->unread.p ? (size_t)(f->unread.p + f->unread.n - f->plain) : f->plain_cap);
+	free(f->plain);
+	f->plain = NULL;
+	f->plain_cap = 0;
+	f->unread = (struct span){ 0 };
+}
+
 /* What the owner left stays, in no more memory than it needs; nothing left, nothing held. */
 static void keep_unread(struct tls_filter *f)
 {
 	const struct span left = f->unread;
 
 	if (left.n == 0) {
-		free(f->plain);
-		f->plain = NULL;
-		f->plain_cap = 0;
-		f->unread = (struct span){ 0 };
+		drop_plain(f);
 		return;
 	}
 	if (left.p != f->plain)

@@ -18,8 +18,7 @@
 #include "base/check.h"
 #include "base/mem.h"
 #include "tls/tls_context_priv.h"
-#include "tls/tls_hello.h"
-#include "tls/tls_stream.h"
+#include "tls/tls_filter_priv.h"
 
 enum { CACHE_SESSIONS_MAX = 4096 };
 
@@ -96,7 +95,7 @@ static int client_demands(struct tls_server *ts, SSL_CTX *ctx, struct errtext *e
 	if (cas && !err) {
 		const int mode =
 			ts->client_cert == TLS_CLIENT_CERT_REQUIRE ? SSL_VERIFY_FAIL_IF_NO_PEER_CERT : 0;
-		SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER | mode, mode ? NULL : always_on);
+		SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER | mode, mode ? tls_verify_noted : always_on);
 		SSL_CTX_set_client_CA_list(ctx, cas);
 		cas = NULL;
 		X509_VERIFY_PARAM_set_flags(SSL_CTX_get0_param(ctx), X509_V_FLAG_PARTIAL_CHAIN);

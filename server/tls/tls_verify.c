@@ -102,7 +102,8 @@ int tls_verify_expect(SSL *ssl, const struct tls_connect *how, struct errtext *e
 	ERR_clear_error();
 	if (wants_name && how->nnames == 0)
 		return errtext_set(e, ERR_INVAL, "verification needs a name to compare with");
-	SSL_set_verify(ssl, wants_name ? SSL_VERIFY_PEER : SSL_VERIFY_NONE, NULL);
+	SSL_set_verify(ssl, wants_name ? SSL_VERIFY_PEER : SSL_VERIFY_NONE,
+		       wants_name ? tls_verify_noted : NULL);
 	if (how->verify == TLS_VERIFY_DANE)
 		err = expect_tlsa(ssl, how, e);
 	/* It cannot be attacked by what it does not verify anyway; old servers without RFC 5746 are better than no TLS. */
@@ -137,12 +138,13 @@ enum tls_fault tls_verify_fault(SSL *ssl)
 }
 
 /* The names that a certificate has, for the operator who sees that it is the wrong one. */
-static size_t print_names(X509 *x, char *out, size_t max)
+static void print_names(X509 *x, char *out, size_t max)
 {
 	GENERAL_NAMES *alt = X509_get_ext_d2i(x, NID_subject_alt_name, NULL, NULL);
 	size_t n = 0;
 
-	for (int i = 0; alt && i < sk_GENERAL_NAME_num(alt) && n < max; i++) {
+	snprintf(out, max, "no name at all");
+	for (int i = 0; alt && i < sk_GENERAL_NAME_num(alt); i++) {
 		const GENERAL_NAME *name = sk_GENERAL_NAME_value(alt, i);
 		if (name->type != GEN_DNS)
 			continue;
@@ -156,25 +158,28 @@ static size_t print_names(X509 *x, char *out, size_t max)
 		n += (size_t)got;
 	}
 	GENERAL_NAMES_free(alt);
-	return n;
 }
 
-void tls_verify_explain(SSL *ssl, char *out, size_t max)
+/* Only here the refused certificate is at hand. */
+int tls_verify_noted(int ok, X509_STORE_CTX *store)
 {
-	const long result = SSL_get_verify_result(ssl);
-	X509 *x = SSL_get0_peer_certificate(ssl);
-	char names[160] = "";
+	const SSL *ssl = X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx());
+	const struct tls_filter *f = SSL_get_app_data(ssl);
+	const int err = X509_STORE_CTX_get_error(store);
+	X509 *at = X509_STORE_CTX_get_current_cert(store);
+	const bool name = err == X509_V_ERR_HOSTNAME_MISMATCH && X509_STORE_CTX_get0_cert(store);
+	char what[160] = "";
 
-	ERR_clear_error();
-	if (result == X509_V_OK) {
-		snprintf(out, max, "the peer gave no certificate");
-		return;
-	}
-	if (result == X509_V_ERR_HOSTNAME_MISMATCH && x) {
-		const bool some = print_names(x, names, sizeof names) > 0;
-		snprintf(out, max, "certificate not accepted: %s; it is for %s",
-			 X509_verify_cert_error_string(result), some ? names : "no name at all");
-		return;
-	}
-	snprintf(out, max, "certificate not accepted: %s", X509_verify_cert_error_string(result));
+	if (ok || !f || !f->h || f->h->why[0])
+		return ok;
+	if (name)
+		print_names(X509_STORE_CTX_get0_cert(store), what, sizeof what);
+	else if (at)
+		X509_NAME_oneline(X509_get_subject_name(at), what, sizeof what);
+	for (char *p = what; *p; p++)
+		if (*p < 0x20 || *p > 0x7e)
+			*p = '?'; /* a peer's octets */
+	snprintf(f->h->why, sizeof f->h->why, "certificate not accepted: %.100s%s%s%s",
+		 X509_verify_cert_error_string(err), name ? "; it is for " : " (", what, name ? "" : ")");
+	return ok;
 }

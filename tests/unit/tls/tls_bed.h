@@ -159,11 +159,23 @@ static inline void bed_init(struct bed *b)
 	end_open(&b->client, b->l);
 }
 
+/* Of a lower stream until its handshake starts, if it ever does. */
+static inline void unused_closed(struct stream *s, void *owner, int err)
+{
+	(void)err;
+	*(struct stream **)owner = NULL;
+	stream_free(s);
+}
+
+static const struct stream_events unused_events = { .closed = unused_closed };
+
 static inline void bed_memory(struct bed *b)
 {
 	bed_init(b);
 	b->lower_server = memory_stream_new(b->l, &b->wire_server);
 	b->lower_client = memory_stream_new(b->l, &b->wire_client);
+	stream_set_owner(b->lower_server, &unused_events, &b->lower_server);
+	stream_set_owner(b->lower_client, &unused_events, &b->lower_client);
 }
 
 /* ---- over TCP --------------------------------------------------------------------------------------------- */
@@ -174,7 +186,7 @@ static inline void bed_accepted(void *arg, struct stream *s)
 
 	CHECK(b->lower_server == NULL);
 	b->lower_server = s;
-	stream_set_owner(s, &end_events, &b->server); /* until the handshake starts */
+	stream_set_owner(s, &unused_events, &b->lower_server);
 	stream_want_input(s, false);
 }
 
@@ -184,7 +196,7 @@ static inline void bed_dialled(struct op *op)
 
 	NEED(op->status == 0);
 	b->lower_client = b->dial.stream_r;
-	stream_set_owner(b->lower_client, &end_events, &b->client);
+	stream_set_owner(b->lower_client, &unused_events, &b->lower_client);
 }
 
 static inline void bed_tcp(struct bed *b)
@@ -255,7 +267,7 @@ static inline void bed_end(struct bed *b)
 	for (unsigned i = 0; i < 2; i++) {
 		CHECK(ends[i]->s == NULL);
 		CHECK(scope_idle(&ends[i]->scope));
-		if (!b->listener)
+		if (ends[i]->h.op.done == end_shaken)
 			CHECK_INT(ends[i]->done && ends[i]->status == 0, ends[i]->closed);
 		buf_free(&ends[i]->got);
 	}

@@ -111,12 +111,12 @@ static inline void cert_free(struct cert *c)
 	*c = (struct cert){ 0 };
 }
 
-/* "<dir>/<name>"; of the last eight calls. */
+/* "<dir>/<name>"; of the last 64 calls. */
 static inline const char *certs_path(const char *name)
 {
-	static char paths[8][128];
+	static char paths[64][128];
 	static unsigned at;
-	char *path = paths[at++ % 8];
+	char *path = paths[at++ % 64];
 
 	snprintf(path, 128, "%s/%s", certs_dir, name);
 	return path;
