@@ -2,7 +2,7 @@
  *
  *   1. start: is the channel good enough; which mechanism; its begin()
  *   2. begin() has a response at once, or after a token, a key or a ticket has come (auth_client_go_on)
- *   3. the response becomes base64 and is handed out, or kept until the first challenge if AUTH's line would be too long
+ *   3. the response becomes base64 and is handed out, or kept for the first challenge if AUTH's line would be too long
  *   4. next, for each challenge: base64 undone, the mechanism's challenge(), 3 again
  *   5. accepted: does the mechanism know that it was the right server?
  *
@@ -233,6 +233,8 @@ static struct auth_client_state *state_new(struct auth_client *x)
 	st->text = BUF_INIT(BASE64_LEN(AUTH_CLIENT_OUT_MAX) + 1);
 	st->salt = BUF_INIT(AUTH_SCRAM_MESSAGE_MAX);
 	auth_scram_init(&st->scram);
+	snprintf(st->host, sizeof st->host, "%.*s", SPAN_ARG(x->channel.host));
+	x->channel.host = span_of(st->host);
 	return st;
 }
 

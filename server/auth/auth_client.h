@@ -29,7 +29,8 @@
 
 struct auth_client_channel {
 	bool tls, verified;
-	struct span host; /* of the server, for GSSAPI's smtp@host and OAUTHBEARER */
+	struct span
+		host; /* of the server, for GSSAPI's smtp@host and OAUTHBEARER; read by auth_client_start() */
 	uint16_t port;
 	int (*binding)(void *arg, struct span type, uint8_t *out, size_t max); /* NULL: none */
 	void *arg;

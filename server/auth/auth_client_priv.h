@@ -36,6 +36,7 @@ struct auth_client_state {
 	const struct auth_client_how *how;
 	enum auth_client_mech mech;
 	struct loop *loop;
+	char host[256];  /* channel.host, which may go while something is waited for */
 	struct buf in;   /* the challenge, base64 undone */
 	struct buf out;  /* the response; a secret */
 	struct buf text; /* it in base64: x->response */

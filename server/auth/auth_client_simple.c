@@ -1,5 +1,5 @@
-/* auth/auth_client_simple.c - mechanisms that send what they have: PLAIN (RFC 4616), LOGIN (draft-murchison-sasl-login), OAUTHBEARER
- * (RFC 7628) and XOAUTH2 (as Google and Microsoft describe it).
+/* auth/auth_client_simple.c - mechanisms that send what they have: PLAIN (RFC 4616), LOGIN (draft-murchison-sasl-login),
+ * OAUTHBEARER (RFC 7628) and XOAUTH2 (as Google and Microsoft describe it).
  */
 #include <stdio.h>
 

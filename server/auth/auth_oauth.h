@@ -2,16 +2,16 @@
  *
  *   1. an exchange asks by auth_token_get(); a token that is good is copied out at once
  *   2. if there is none, the endpoint is asked, once however many wait; all of them are told together
- *   3. when four fifths of a token's life are over (a little earlier or later, by chance) whoever asks starts the fetch of the next
- *      one and goes on with the old
+ *   3. when four fifths of a token's life are over (a little earlier or later, by chance) whoever asks starts the fetch of the
+ *      next one and goes on with the old
  *
- * Grants: client credentials (section 4.4), or a refresh token (section 6). A provider that gives another refresh token with an answer
- * takes the old one back: the new one is kept in memory, and written into its file if `keep` says so.
+ * Grants: client credentials (section 4.4), or a refresh token (section 6). A provider that gives another refresh token with an
+ * answer takes the old one back: the new one is kept in memory, and written into its file if `keep` says so.
  *
- * Failures: the same words for all who wait, with the step that failed and, for what providers are known to say, what to do. Then the
- * endpoint is left alone for a while: 5 s at first, twice as long each time, up to 10 minutes; with an error that only the operator
- * can mend, from a minute on; as long as the provider says (Retry-After), if that is longer. A changed secret ends the wait. While
- * the old token is good nobody notices but auth_token_status().
+ * Failures: the same words for all who wait, with the step that failed and, for what providers are known to say, what to do. Then
+ * the endpoint is left alone for a while: 5 s at first, twice as long each time, up to 10 minutes; with an error that only the
+ * operator can mend, from a minute on; as long as the provider says (Retry-After), if that is longer. A changed secret ends the
+ * wait. While the old token is good nobody notices but auth_token_status().
  *
  * Ownership: counted; what is waiting is embedded in its owner. The last reference waits for a fetch that runs, which it stops.
  * Threads:   any; `told` comes on the waiter's loop, later, never from inside.

@@ -18,6 +18,7 @@ enum {
 	AGAIN_S = 5,
 	AGAIN_PERMANENT_S = 60,
 	AGAIN_SAID_MAX_S = 3600,
+	HIDE_MIN = 4, /* shorter ones are found in any text */
 };
 
 static int64_t clock_us(void)
@@ -36,7 +37,7 @@ static void hide(struct auth_token *t, const struct secret_source *s)
 	/* Its beginning is enough: their words may have been cut. */
 	const struct span secret = span_first(secret_source_span(s), 8);
 
-	if (secret.n && span_find(span_of(t->why), secret) >= 0)
+	if (secret.n >= HIDE_MIN && span_find(span_of(t->why), secret) >= 0)
 		auth_token_say(t->why, "token endpoint %s: it refuses, with words that hold a secret",
 			       t->host);
 }
