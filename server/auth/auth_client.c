@@ -6,8 +6,8 @@
  *   4. next, for each challenge: base64 undone, the mechanism's challenge(), 3 again
  *   5. accepted: does the mechanism know that it was the right server?
  *
- * Whatever fails is FAILED with words; an exchange that is open is ended by "*" then (abort). A deadline or a cancel while something
- * is waited for leaves it behind: tokens and tickets come for the others, and the op is over at once.
+ * Whatever fails is FAILED with words; an exchange that is open is ended by "*" then (abort). A deadline or a cancel while
+ * something is waited for leaves it behind: tokens and tickets come for the others, and the op is over at once.
  */
 #include "auth/auth_client.h"
 
