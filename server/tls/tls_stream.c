@@ -236,6 +236,10 @@ struct tls_filter *tls_filter_new(struct stream *lower, struct tls_live *live, b
 
 void tls_filter_free(struct tls_filter *f)
 {
+	/* A device that goes without close_notify may come back to its session (RFC 5246 section 7.2.1); what broke for a reason
+	 * of TLS is not in the cache any more. */
+	if (f->ssl && f->info)
+		SSL_set_shutdown(f->ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
 	SSL_free(f->ssl); /* before the live set that its BIO is of */
 	tls_live_unref(&f->live);
 	if (f->serving)
