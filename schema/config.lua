@@ -24,7 +24,10 @@
 --            enum        one of `words`; words: any of them, as a list; `all` is all of them where the option says so
 --            uses        what `use` returns, a list
 --            profile     the name of a profile
---            table       a table with the options of the scope `scope`
+--            table       a table with the options of the scope `scope`; tables: one, or a list of them
+--                        `optional`: without it there is none, not even one of defaults
+--            named_tables  { [\"example.org\"] = { ... } }: such tables by name; `key` is the type of the names
+--            secret      what `secret \"name\"` returns
 
 local log_levels = require "schema.log_events".levels
 
@@ -51,21 +54,39 @@ scopes.top = {
       restart = true },
     { "group", "string", "likewise; without it, that of the user", min = 1, max = 64, restart = true },
     { "workers", "integer", "threads that serve; without it, one per core", min = 1, max = 256, restart = true },
+    { "secrets_dir", "path", "where the files of `secret` are, besides $CREDENTIALS_DIRECTORY; relative to this file",
+      default = "secrets" },
     { "help_url", "url", "page for people whose mail was refused; in every refusal" },
     { "help_text", "string", "who helps: in HELP and in notices", max = 400 },
     { "notice_from", "mailbox", "author of notices; without it, postmaster of hostname" },
+    { "postmaster", "mailbox", "who gets mail for <postmaster>, without a domain or at hostname (RFC 5321 section 4.5.1); it needs no "
+      .. "policy's accept. Without it such mail is refused unless a policy accepts it" },
     { "names", "domains", "other names of this host: mail for a domain whose best MX host is one of them would loop",
       default = {} },
     { "addresses", "networks", "other addresses of this host: those of a load balancer or behind NAT; likewise", default = {} },
     { "message_size", "size", "largest message", default = "25MB", min = "64KiB", max = "4GiB" },
     { "state", "string", "the shared store", refuse = { "this version keeps its state in the node itself; remove state =" } },
     { "tls", "string", "certificate and key", default = "off", refuse = { no_tls } },
+    { "dkim", "tables", "keys that outbound mail is signed with: { domain =, selector =, key = }, one or a list; a domain may have "
+      .. "several, each makes a signature", scope = "dkim", default = {}, max = 1000 },
     { "log", "table", "what is logged, and how", scope = "log" },
     { "dns", "table", "the resolver", scope = "dns", restart = true },
     { "queue", "table", "when mail is tried again and when it is given up", scope = "queue" },
     { "delivery", "table", "outbound connections", scope = "delivery" },
     { "spool", "table", "where mail waits", scope = "spool", restart = true },
     { "limits", "table", "what a policy may spend", scope = "limits", restart = true },
+  },
+}
+
+scopes.dkim = {
+  doc = "`dkim = { ... }`: mail from this domain, and from those below it that have no key themselves, is signed with it; all other "
+    .. "mail by the default domain",
+  options = {
+    { "domain", "domain", "who signs (d=)", required = true },
+    { "selector", "string", "names the key in the DNS: selector._domainkey.domain", required = true, min = 1, max = 63 },
+    { "key", "path", "file with the private key, RSA or Ed25519, in PEM form; `postern dkim keygen` makes one", required = true },
+    { "default", "boolean", "this domain signs mail of domains without a key; without any, that of the first key does",
+      default = false },
   },
 }
 
@@ -160,6 +181,7 @@ scopes.listener = {
     { "policies", "uses", "what is asked, in this order; without an accept of one of them no recipient is taken", default = {} },
     { "profile", "profile", "what is tolerated from everybody here" },
     { "hostname", "domain", "its name here", default = { from = "hostname" } },
+    { "postmaster", "mailbox", "see above", default = { from = "postmaster" } },
     { "greeting", "string", "behind the name in the 220", default = "ESMTP", max = 200 },
     { "help_url", "url", "page for people whose mail was refused here", default = { from = "help_url" } },
     { "help_text", "string", "who helps them", max = 400, default = { from = "help_text" } },
@@ -236,7 +258,9 @@ scopes.route = {
     { "via", "hosts", "these hosts, whatever the MX records say; without it, the MX hosts of the domain", min = 1, max = 16 },
     { "port", "integer", "of MX hosts", default = 25, min = 1, max = 65535 },
     { "tls", "string", "off, may, encrypt, verify, dane, sts", default = "off", refuse = { no_tls } },
-    { "auth", "string", "how we authenticate there", refuse = { no_auth } },
+    { "auth", "table", "how we log in there", scope = "credential", optional = true },
+    { "auth_by_sender", "named_tables", "how we log in for mail from senders of a domain; all others by `auth`", scope = "credential",
+      key = "domain", max = 1000 },
     { "retry", "durations", "see queue", default = { from = "queue.retry" }, min = "1s", max = "1d", most = 16 },
     { "jitter", "integer", "see queue", default = { from = "queue.jitter" }, min = 0, max = 100 },
     { "lifetime", "duration", "see queue", default = { from = "queue.lifetime" }, min = "1m", max = "30d" },
@@ -258,11 +282,58 @@ scopes.route = {
   },
 }
 
+-- server/auth/auth_credential.h has the order in which they are preferred.
+local mechanisms = { "SCRAM-SHA-256-PLUS", "GSSAPI", "SCRAM-SHA-256", "OAUTHBEARER", "XOAUTH2", "PLAIN", "LOGIN" }
+
+scopes.credential = {
+  doc = "`auth = { ... }` of a route, and each in `auth_by_sender`",
+  options = {
+    { "user", "string", "the name to log in with; only GSSAPI can do without", min = 1, max = 255 },
+    { "act_as", "string", "the name to act as, where that is another one", min = 1, max = 255 },
+    { "password", "secret", "its password" },
+    { "token", "table", "an OAuth access token instead of a password", scope = "token", optional = true },
+    { "gssapi", "table", "a Kerberos ticket instead of a password", scope = "gssapi_client", optional = true },
+    { "mechanisms", "words", "only these; without it, the strongest that the server offers and that can work", words = mechanisms,
+      default = {} },
+  },
+}
+
+scopes.token = {
+  doc = "`token = { ... }`: where access tokens come from (RFC 6749)",
+  options = {
+    { "provider", "enum", "whose endpoint and errors these are: it fills in url and scope",
+      words = { "microsoft", "google", "other" }, default = "other" },
+    { "tenant", "string", "Microsoft: id or domain of the tenant", min = 1, max = 255 },
+    { "url", "url", "of the token endpoint; without it, the provider's" },
+    { "client_id", "string", "of the registered application", required = true, min = 1, max = 1000 },
+    { "client_secret", "secret", "its secret" },
+    { "refresh_token", "secret", "the tokens are by this one (a person's mailbox); without it, by the client's own right" },
+    { "keep_refresh_token", "boolean", "when the provider gives another refresh token, it is written into the file of the old one",
+      default = false },
+    { "scope", "string", "what is asked for; without it, as the provider has it for SMTP", max = 1000 },
+    { "basic", "boolean", "client_id and client_secret go in an Authorization field instead of the form", default = false },
+    { "ca", "path", "certificates of the CA of the endpoint (PEM); without it, the system's" },
+    { "proxy", "url", "HTTP proxy on the way to the endpoint; without it none, whatever the environment says" },
+    { "timeout", "duration", "for an answer of the endpoint", default = "20s", min = "1s", max = "2m" },
+  },
+}
+
+scopes.gssapi_client = {
+  doc = "`gssapi = { ... }` of a credential: with which ticket; of keytab and ccache, one",
+  options = {
+    { "keytab", "path", "keys to get tickets with" },
+    { "principal", "string", "who we are; without it, the first of the keytab", min = 1, max = 255 },
+    { "ccache", "string", "a credential cache that somebody else keeps filled: \"FILE:/run/postern/ccache\"", min = 1, max = 500 },
+    { "realm", "string", "of the server, where Kerberos does not know it by itself", min = 1, max = 255 },
+  },
+}
+
 return {
   scopes = scopes,
 
   -- In the order of the documentation.
-  order = { "top", "log", "dns", "queue", "delivery", "spool", "limits", "listener", "clients", "timeouts", "profile", "route" },
+  order = { "top", "dkim", "log", "dns", "queue", "delivery", "spool", "limits", "listener", "clients", "timeouts", "profile", "route",
+    "credential", "token", "gssapi_client" },
 
   -- The words of the language, besides the options.
   words = {
@@ -275,8 +346,8 @@ return {
     { "file", "file \"list.txt\"", "the lines of a file, as a list; # begins a comment" },
     { "env", "env \"NAME\"", "an environment variable; env(\"NAME\", \"otherwise\")" },
     { "secret", "secret \"name\"",
-      "a password or key: of the environment variable POSTERN_SECRET_NAME, or the file secrets/name beside the "
-      .. "configuration file; it is never printed" },
+      "a password or key: of the environment variable POSTERN_SECRET_NAME, or of the file `name` in $CREDENTIALS_DIRECTORY or in "
+      .. "secrets_dir; it is never printed, and a file is read again when it changes" },
     { "redis", "redis { ... }", "the shared store of a cluster" },
   },
 

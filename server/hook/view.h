@@ -85,6 +85,7 @@ struct view_rcpt {
 	struct smtp_path path;
 	struct span address; /* canonical text */
 	struct smtp_rcpt_params params;
+	bool is_postmaster; /* the listener's: accepted unless a policy refuses it */
 	bool routed_local; /* the local part holds @ % or !: smtp_path_is_routed_local() */
 };
 

@@ -103,6 +103,7 @@ static struct session_listener session_of(struct config_build *b, const struct c
 	struct session_listener s = {
 		.name = config_span(v, "name"),
 		.hostname = config_span(v, "hostname"),
+		.postmaster = config_span(v, "postmaster"),
 		.greeting = config_span(v, "greeting"),
 		.help_url = config_span(v, "help_url"),
 		.help_text = config_span(v, "help_text"),

@@ -55,13 +55,31 @@ static int parse(struct session *s, struct view_rcpt *r)
 	return 0;
 }
 
+/* <postmaster>, and postmaster at our own name, must reach somebody (RFC 5321 section 4.5.1): whom the operator named. */
+static int send_to_postmaster(struct session *s, struct view_rcpt *r)
+{
+	const struct session_listener *l = s->listener;
+	const char *why;
+
+	if (!l->postmaster.n || !span_ieq(r->path.local, SPAN("postmaster")) ||
+	    (r->path.domain.n && !span_ieq(r->path.domain, l->hostname)))
+		return 0;
+	if (smtp_path_parse_mailbox(s->txn_mem, l->postmaster, 0, &r->path, &why) < 0)
+		return too_many(s); /* no memory: the configuration was checked */
+	r->address = l->postmaster;
+	r->is_postmaster = true;
+	return 0;
+}
+
 int cmd_rcpt_check(struct session *s)
 {
 	struct view_rcpt r = { .txn = &s->txn->view };
 
 	if (!s->rcpt)
 		s->rcpt = arena_new_of(s->txn_mem, struct view_rcpt);
-	const int refused = s->rcpt ? parse(s, &r) : too_many(s);
+	int refused = s->rcpt ? parse(s, &r) : too_many(s);
+	if (!refused)
+		refused = send_to_postmaster(s, &r);
 	if (refused)
 		return refused;
 	r.routed_local = smtp_path_is_routed_local(&r.path);
@@ -100,7 +118,9 @@ enum session_next cmd_rcpt_apply(struct session *s)
 	const struct view_rcpt *r = s->rcpt;
 	int refused = 0;
 
-	if (!s->setup.hooks.ops->wants(s->setup.hooks.impl, s->setup.policies, HOOK_RCPT))
+	if (r->is_postmaster) /* a policy's refusal was told already */
+		refused = keep(s);
+	else if (!s->setup.hooks.ops->wants(s->setup.hooks.impl, s->setup.policies, HOOK_RCPT))
 		refused = refuse_recipient(s, 451, SMTP_ENHANCED(4, 3, 5), "no-policy",
 					   "no policy decides about recipients here", r->address);
 	else if (s->call.verdict.kind != VERDICT_ACCEPT)

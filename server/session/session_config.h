@@ -27,6 +27,7 @@ struct session_profile {
 struct session_listener {
 	struct span name;
 	struct span hostname;            /* ours: greeting, EHLO, Received */
+	struct span postmaster;          /* a mailbox: who gets mail for <postmaster>; empty: nobody in particular */
 	struct span greeting;            /* behind the hostname in the 220 */
 	struct span help_url, help_text; /* the help desk: refusals, HELP */
 	uint32_t ext;                    /* enum smtp_ext: offered */

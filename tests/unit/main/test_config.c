@@ -82,7 +82,7 @@ static void least_configuration_has_the_defaults(void)
 	CHECK_INT(64 << 20, c->spool.memory_budget_bytes); /* 256 MiB for 4 workers */
 	CHECK_INT(128 << 20, c->spool.free_min_bytes);
 	CHECK_INT(50000, c->spool.lazy_commit_us);
-	CHECK_INT(32 << 20, c->queue.image_budget_bytes);
+	CHECK_INT(4 << 20, c->queue.image_budget_bytes);
 	CHECK_INT(10 * MINUTE, c->queue.dest_idle_us);
 	CHECK_INT(125, c->delivery.links_max);
 	CHECK_INT(policy_limits_default().instructions_max, c->limits.instructions_max);
