@@ -75,6 +75,8 @@ struct auth_backend_ops {
 	/* At once, from memory; @user is prepared (RFC 4013). With UNKNOWN_HERE, salt and iterations may be filled with what looks like
 	 * those of a user and is always the same for one name. NULL: it keeps none. */
 	void (*verifier)(struct auth_backend *b, struct span user, struct auth_verifier *v_r);
+	/* At once: is @name (prepared) short for another? Then that is the name that all backends are asked for. NULL: it has no aliases. */
+	bool (*alias)(struct auth_backend *b, struct span name, char to[AUTH_USER_MAX]);
 	/* Look at the files again. 1: changed, 0: not, -ERR_x: as before. NULL: it has none. */
 	int (*refresh)(struct auth_backend *b, struct errtext *e);
 	void (*free)(struct auth_backend *b);

@@ -63,21 +63,22 @@ enum auth_step auth_challenge(struct auth_exchange *x, struct span text)
 	return auth_say(x, AUTH_CHALLENGE, "");
 }
 
-static bool name_is(const struct auth_name *name, struct span s)
+static struct span name_span(const struct auth_name *name)
 {
-	return span_eq(span_make(name->s, name->n), s);
+	return span_make(name->s, name->n);
 }
 
 enum auth_step auth_done(struct auth_exchange *x)
 {
 	const struct auth_state *st = x->state_;
-	const struct auth_name *as = &st->authzid;
+	const struct span as = name_span(&st->authzid);
 
-	if (as->n && !name_is(as, span_make(st->user.s, st->user.n)) &&
-	    !name_is(as, span_of(x->identity.user)))
+	if (as.n && !span_eq(as, name_span(&st->typed)) && !span_eq(as, name_span(&st->user)) &&
+	    !span_eq(as, span_of(x->identity.user)))
 		return auth_refuse(x, AUTH_ANSWER_WRONG, "it wants to act as somebody else");
 	if (!x->identity.realm[0])
-		(void)snprintf(x->identity.realm, sizeof x->identity.realm, "%.*s", SPAN_ARG(x->server->realm));
+		(void)snprintf(x->identity.realm, sizeof x->identity.realm, "%.*s",
+			       SPAN_ARG(x->server->realm));
 	return auth_say(x, AUTH_DONE, "");
 }
 

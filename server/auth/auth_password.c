@@ -10,6 +10,7 @@
 #include <sys/auxv.h>
 
 #include "auth/auth_priv.h"
+#include "auth/auth_saslprep.h"
 #include "base/utf8.h"
 #include "tls/tls_digest.h"
 
@@ -74,16 +75,36 @@ static bool name_set(struct auth_name *name, struct span s)
 	return true;
 }
 
+/* A short name for a long one, wherever the long one is known. */
+static void follow_alias(struct auth_exchange *x, struct span typed)
+{
+	struct auth_state *st = x->state_;
+	struct buf name = BUF_INIT(AUTH_USER_MAX);
+	char to[AUTH_USER_MAX];
+
+	if (auth_saslprep(typed, &name) < 0)
+		buf_reset(&name);
+	for (unsigned i = 0; name.n && i < x->server->nbackends; i++) {
+		struct auth_backend *b = x->server->backend[i];
+		if (b->ops->alias && b->ops->alias(b, buf_span(&name), to)) {
+			(void)name_set(&st->user, span_of(to));
+			break;
+		}
+	}
+	buf_free(&name);
+}
+
 enum auth_step auth_take_user(struct auth_exchange *x, struct span user)
 {
 	struct auth_state *st = x->state_;
 
 	note_tried(x, user);
-	if (!user.n || !name_set(&st->user, user))
+	if (!user.n || !name_set(&st->typed, user) || !name_set(&st->user, user))
 		return auth_refuse(x, AUTH_ANSWER_WRONG,
 				   "the user name is empty, too long, no UTF-8, or has control characters");
 	if (x->channel->may_try && !x->channel->may_try(x->channel->arg, user))
 		return auth_say(x, AUTH_TEMPORARY, "this user may not be tried now");
+	follow_alias(x, user);
 	return AUTH_WAITS;
 }
 

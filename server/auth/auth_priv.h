@@ -55,7 +55,7 @@ struct auth_state {
 	unsigned steps;
 	struct buf line; /* what the client said */
 	struct buf challenge, challenge_text;
-	struct auth_name user, authzid;
+	struct auth_name typed, user, authzid; /* user: typed, or what that is an alias of */
 	char tried[AUTH_USER_MAX];
 	/* auth_password.c */
 	struct secret password;

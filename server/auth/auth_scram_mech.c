@@ -135,7 +135,7 @@ static enum auth_step take_first(struct auth_exchange *x, struct span in)
 	    auth_take_user(x, hello.user) == AUTH_SAID)
 		return AUTH_SAID;
 	/* RFC 5802 section 5.1: prepared to be looked up, as received in the proofs. */
-	if (auth_saslprep(hello.user, &user) < 0) {
+	if (auth_saslprep(span_make(st->user.s, st->user.n), &user) < 0) {
 		buf_free(&user);
 		return auth_refuse(x, AUTH_ANSWER_WRONG, "the user name cannot be prepared (RFC 4013)");
 	}
