@@ -23,9 +23,9 @@
 struct auth_gss_client;
 
 struct auth_gss_client_config {
-	const char *host;    /* of the server: its ticket is for service/host */
-	const char *service; /* NULL: "smtp" */
-	const char *realm;   /* of the server; NULL: as the KDC of our own realm says */
+	const char *host;      /* of the server: its ticket is for service/host */
+	const char *service;   /* NULL: "smtp" */
+	const char *realm;     /* of the server; NULL: as the KDC of our own realm says */
 	const char *principal; /* who we are; NULL: the first of the keytab, or whose ccache it is */
 	/* One of them; with a keytab, tickets are kept in memory, one set for all exchanges with the same keytab and principal. */
 	const char *keytab;
@@ -33,8 +33,11 @@ struct auth_gss_client_config {
 	const char *authzid; /* NULL or empty: the principal's own */
 };
 
-int auth_gss_client_new(const struct auth_gss_client_config *config, struct auth_gss_client **c_r, struct errtext *e);
+int auth_gss_client_new(const struct auth_gss_client_config *config, struct auth_gss_client **c_r,
+			struct errtext *e);
 void auth_gss_client_free(struct auth_gss_client **c);
 
-/* 0: @out, which is emptied before, is to be sent (it may be empty) and a challenge follows; 1: it is to be sent and is the last. */
-int auth_gss_client_step(struct auth_gss_client *c, struct span challenge, struct buf *out, struct errtext *e);
+/* 0: @out, which is emptied before, is to be sent (it may be empty) and a challenge follows; 1: likewise, and it is the
+ * last. */
+int auth_gss_client_step(struct auth_gss_client *c, struct span challenge, struct buf *out,
+			 struct errtext *e);

@@ -1,7 +1,7 @@
 /* auth/auth_gssapi.h - the server's side of the SASL mechanism GSSAPI (Kerberos V5), straight on GSS-API.
  *
  *   auth_gssapi_exchange_init(&x, gssapi, channel, on_step);
- *   auth_gssapi_exchange_step(&x, &s->scope, token, deadline_us);  // each token of the client, base64 undone; the first may be empty
+ *   auth_gssapi_exchange_step(&x, &s->scope, token, deadline_us);  // base64 undone; the first may be empty
  *   auth_gssapi_exchange_deinit(&x);
  *
  * Each step completes once by x.work.op.done, never from inside, and then x.result says what to answer. No security layer is
@@ -25,12 +25,14 @@ struct auth_channel; /* auth/auth_exchange.h */
 enum { AUTH_GSSAPI_TOKEN_MAX = 12288, AUTH_GSSAPI_REALMS_MAX = 16 };
 
 struct auth_gssapi_config {
-	const char *keytab;       /* "/etc/postern/smtp.keytab" */
-	const char *service;      /* "smtp"; NULL: that */
-	const char *principal;    /* "smtp/relay.example.edu@EXAMPLE.EDU"; NULL: any of the service that the keytab has (RFC 4752) */
+	const char *keytab;  /* "/etc/postern/smtp.keytab" */
+	const char *service; /* "smtp"; NULL: that */
+	const char *
+		principal; /* "smtp/relay.example.edu@EXAMPLE.EDU"; NULL: any of the service that the keytab has (RFC 4752) */
 	const char *realm;        /* whose users need not name it in an authorization identity */
 	const char *replay_cache; /* as libkrb5 names them ("none:"); NULL: the library's own choice */
-	const char *allow;        /* extended regular expression for the whole principal without its realm; NULL: all */
+	const char
+		*allow; /* extended regular expression for the whole principal without its realm; NULL: all */
 	/* Users of other realms that are let in by cross-realm trust; nobody by default. */
 	const char *realms[AUTH_GSSAPI_REALMS_MAX];
 	unsigned nrealms;
@@ -39,7 +41,8 @@ struct auth_gssapi_config {
 
 enum { AUTH_GSSAPI_THREADS = 2, AUTH_GSSAPI_QUEUE_MAX = 1024 };
 
-/* -ERR_INVAL or -ERR_NOTFOUND when there is no key to accept with: then the mechanism must not be offered (RFC 4752 section 3.2). */
+/* -ERR_INVAL or -ERR_NOTFOUND when there is no key to accept with: then the mechanism must not be offered (RFC 4752 section
+ * 3.2). */
 int auth_gssapi_new(const struct auth_gssapi_config *config, struct auth_gssapi **g_r, struct errtext *e);
 void auth_gssapi_free(struct auth_gssapi **g); /* no exchange may be pending */
 /* The keytab is read at each exchange; this looks whether it can be. 1: it changed since, 0: it did not, -ERR_x: unusable now. */
@@ -72,7 +75,8 @@ struct auth_gssapi_exchange {
 	struct auth_gssapi_state *state_;
 };
 
-void auth_gssapi_exchange_init(struct auth_gssapi_exchange *x, struct auth_gssapi *g, const struct auth_channel *channel,
-			       void (*done)(struct op *op));
-int auth_gssapi_exchange_step(struct auth_gssapi_exchange *x, struct scope *scope, struct span token, int64_t deadline_us);
+void auth_gssapi_exchange_init(struct auth_gssapi_exchange *x, struct auth_gssapi *g,
+			       const struct auth_channel *channel, void (*done)(struct op *op));
+int auth_gssapi_exchange_step(struct auth_gssapi_exchange *x, struct scope *scope, struct span token,
+			      int64_t deadline_us);
 void auth_gssapi_exchange_deinit(struct auth_gssapi_exchange *x); /* not while pending */

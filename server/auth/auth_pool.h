@@ -35,12 +35,13 @@ struct auth_job {
 	void (*run)(struct auth_job *j, void **mine);
 	void (*free)(struct auth_job *j);
 	bool urgent;
+	bool ran; /* for told(): false when it was dropped from the queue */
 	/* private, under the pool's lock */
 	struct auth_pool *pool_;
 	struct list link_;   /* in the queue */
 	struct list askers_; /* who has not been told yet */
 	unsigned refs_;
-	bool ran_;
+	bool ended_;
 };
 
 struct auth_asker {
@@ -54,21 +55,26 @@ struct auth_asker {
 };
 
 /* @thread_end frees what a thread kept; it may be NULL. */
-struct auth_pool *auth_pool_new(const char *name, unsigned threads, unsigned queue_max, void (*thread_end)(void *mine));
-/* Does not wait: what is queued is let go without being run (nobody may ask for it any more), threads that are stuck end when
- * their call returns, and the pool goes with the last of them. */
+struct auth_pool *auth_pool_new(const char *name, unsigned threads, unsigned queue_max,
+				void (*thread_end)(void *mine));
+/* Does not wait for calls: what is queued is dropped, a thread that is in a call ends when that returns, and the pool goes with the
+ * last of them. */
 void auth_pool_free(struct auth_pool **p);
+/* What waits and is not urgent is over without having been run; its askers are told. */
+void auth_pool_drop_queued(struct auth_pool *p);
 
 /* The caller's reference is the only one so far and stays the caller's; the pool takes its own. */
-void auth_job_init(struct auth_job *j, struct auth_pool *p, void (*run)(struct auth_job *j, void **mine), void (*free)(struct auth_job *j));
+void auth_job_init(struct auth_job *j, struct auth_pool *p, void (*run)(struct auth_job *j, void **mine),
+		   void (*free)(struct auth_job *j));
 int auth_pool_start(struct auth_job *j);
 void auth_job_unref(struct auth_job **j);
 
 /* @told is called once, on @loop, never from inside, and the asker is gone behind it; unless he leaves before: then never. The
  * asker has a reference to the job as long as he is there. */
-struct auth_asker *auth_job_join(struct auth_job *j, struct loop *loop, void (*told)(struct auth_asker *a), void *arg);
-/* A job that is still queued and for which nobody asks any more is not run. */
-void auth_asker_leave(struct auth_asker **a);
+struct auth_asker *auth_job_join(struct auth_job *j, struct loop *loop, void (*told)(struct auth_asker *a),
+				 void *arg);
+/* Returns true when the job was still queued and nobody asks for it any more: it is not going to run. */
+bool auth_asker_leave(struct auth_asker **a);
 
 struct auth_pool_load {
 	unsigned threads, busy, queued;

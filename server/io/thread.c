@@ -52,3 +52,14 @@ void thread_join(struct thread **tp)
 	require(pthread_join(t->id, NULL) == 0);
 	free(t);
 }
+
+void thread_leave(struct thread **tp)
+{
+	struct thread *t = *tp;
+
+	if (!t)
+		return;
+	*tp = NULL;
+	require(pthread_detach(t->id) == 0);
+	free(t); /* a thread looks at it before @run only */
+}

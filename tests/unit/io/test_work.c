@@ -311,7 +311,37 @@ static void thread_is_joined_by_its_owner(void)
 	pthread_cond_destroy(&g.changed);
 }
 
+struct left {
+	struct gate g;
+	atomic_bool ended;
+};
+
+static void left_body(void *arg)
+{
+	struct left *x = arg;
+
+	gate_pass(&x->g);
+	atomic_store(&x->ended, true);
+}
+
+static void thread_that_is_left_runs_to_its_end(void)
+{
+	struct left x = { .ended = false };
+
+	gate_init(&x.g);
+	struct thread *t = thread_start("left", left_body, &x);
+	gate_wait_inside(&x.g, 1);
+	thread_leave(&t);
+	CHECK(t == NULL);
+	thread_leave(&t);
+	gate_open(&x.g);
+	for (int i = 0; i < 5000 && !atomic_load(&x.ended); i++)
+		usleep(1000);
+	CHECK(atomic_load(&x.ended));
+}
+
 TEST_MAIN(TEST(job_runs_elsewhere_and_is_done_here), TEST(queued_job_can_be_cancelled),
 	  TEST(running_job_is_let_run), TEST(deadline_is_reported_when_the_job_has_returned),
 	  TEST(full_queue_refuses), TEST(scope_waits_for_what_runs_and_drops_the_rest),
-	  TEST(many_jobs_on_several_threads), TEST(thread_is_joined_by_its_owner))
+	  TEST(many_jobs_on_several_threads), TEST(thread_is_joined_by_its_owner),
+	  TEST(thread_that_is_left_runs_to_its_end))
