@@ -67,8 +67,9 @@ scopes.top = {
     { "message_size", "size", "largest message", default = "25MB", min = "64KiB", max = "4GiB" },
     { "state", "string", "the shared store", refuse = { "this version keeps its state in the node itself; remove state =" } },
     { "tls", "string", "certificate and key", default = "off", refuse = { no_tls } },
-    { "dkim", "tables", "keys that outbound mail is signed with: { domain =, selector =, key = }, one or a list; a domain may have "
-      .. "several, each makes a signature", scope = "dkim", default = {}, max = 1000 },
+    { "dkim", "tables",
+      "keys that mail is signed with: { domain =, selector =, key = }, one or a list; of several of a domain each makes a signature",
+      scope = "dkim", default = {}, max = 1000 },
     { "log", "table", "what is logged, and how", scope = "log" },
     { "dns", "table", "the resolver", scope = "dns", restart = true },
     { "queue", "table", "when mail is tried again and when it is given up", scope = "queue" },
@@ -79,8 +80,8 @@ scopes.top = {
 }
 
 scopes.dkim = {
-  doc = "`dkim = { ... }`: mail from this domain, and from those below it that have no key themselves, is signed with it; all other "
-    .. "mail by the default domain",
+  doc = "`dkim = { ... }`: mail from this domain, and from those below it that have no key themselves, is signed with it; all "
+    .. "other mail by the default domain",
   options = {
     { "domain", "domain", "who signs (d=)", required = true },
     { "selector", "string", "names the key in the DNS: selector._domainkey.domain", required = true, min = 1, max = 63 },

@@ -86,6 +86,7 @@ static void config_free(struct config *cfg)
 		ip_set_free(&s->set);
 	}
 	route_table_deinit(&cfg->routes);
+	dkim_signer_free(&cfg->dkim);
 	policy_bundle_unref(&cfg->bundle);
 	arena_free(&cfg->mem_);
 	free(cfg);
@@ -127,6 +128,7 @@ static int config_build(struct policy_bundle *bundle, const char *file, struct c
 	cfg->bundle = bundle;
 	cfg->file = arena_dup(cfg->mem_, span_of(file));
 	require(cfg->file.p);
+	config_build_dkim(&b);
 	config_build_listeners(&b);
 	config_build_routes(&b);
 	config_build_services(&b);

@@ -26,6 +26,7 @@
 #include "base/span.h"
 #include "delivery/delivery.h"
 #include "delivery/route.h"
+#include "dkim/dkim_signer.h"
 #include "dns/dns.h"
 #include "policy/bundle.h"
 #include "policy/policy.h"
@@ -53,6 +54,7 @@ struct config {
 	struct session_profile *profiles;
 	uint32_t nprofiles;
 	struct route_table routes;
+	struct dkim_signer *dkim; /* keys; NULL: none */
 
 	enum log_format log_format;
 	enum log_level log_level;

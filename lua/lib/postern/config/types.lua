@@ -268,6 +268,21 @@ local function one_use(c, option, value, place)
   return fail(c, place, option, "%s is no policy; write use \"name\" { ... }", name_of(value))
 end
 
+-- One table, or a list of them; each is in the scope `scope`.
+function T.tables(c, option, value, place)
+  if type(value) ~= "table" or getmetatable(value) then
+    return fail(c, place, option, "%s is no table; write %s = { ... }", name_of(value), option[1])
+  end
+  local list = (value[1] == nil and next(value) ~= nil) and { value } or value
+  return check_list(c, option, list, place, function(_, _, item, where)
+    if list[1] == value then where = place end
+    if type(item) ~= "table" or getmetatable(item) then return fail(c, where, option, "%s is no table", name_of(item)) end
+    local plain = c:check_scope(option.scope, item, where, (c.subject or "") .. option[1] .. ".")
+    plain._file, plain._line = where.file, where.line
+    return plain
+  end)
+end
+
 -- Lists in the list are taken apart: { campus, use "extra" {} }.
 function T.uses(c, option, value, place)
   local flat, depth = {}, 0
