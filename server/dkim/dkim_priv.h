@@ -1,4 +1,4 @@
-/* dkim_priv.h - what the files of the signer share. */
+/* dkim/dkim_priv.h - what the files of the signer share. */
 #pragma once
 
 #include "base/map.h"

@@ -18,8 +18,8 @@ enum dkim_published {
 
 const char *dkim_published_name(enum dkim_published p);
 
-/* Judges the answer to the question for TXT of @name. With @key (NULL: none) the record must be of its public half. Adds sentences to
- * @words, one a line. */
+/* Judges the answer to the question for TXT of @name. With @key (NULL: none) the record must be of its public half. Adds
+ * sentences to @words, one a line. */
 enum dkim_published dkim_published_judge(struct span name, const struct dns_answer *a,
 					 const struct tls_private_key *key, struct buf *words);
 

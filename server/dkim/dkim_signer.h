@@ -10,7 +10,7 @@
  * Ownership: the signer owns its keys.  Threads: not changed after the last dkim_signer_add(); then any, several at once.
  * Units:  seconds since 1970-01-01 UTC.  Errors: -ERR_x.
  * Source: RFC 6376 section 5, RFC 8463, RFC 8617 section 5.1.
- * Tests:  tests/unit/dkim/test_signer.c, tests/interop/dkim.py
+ * Tests:  tests/unit/dkim/test_signer.c, tests/interop/dkim_signatures.py
  */
 #pragma once
 
@@ -33,8 +33,8 @@ struct dkim_signer;
 struct dkim_signer *dkim_signer_new(void);
 void dkim_signer_free(struct dkim_signer **s);
 
-/* Takes the key. The domain of the first one is the default. -ERR_INVAL: @domain or @selector is no name; -ERR_EXISTS: there is such
- * a selector; -ERR_LIMIT: too many. On error the key is the caller's. */
+/* Takes the key. The domain of the first one is the default. -ERR_INVAL: @domain or @selector is no name; -ERR_EXISTS: there
+ * is such a selector; -ERR_LIMIT: too many. On error the key is the caller's. */
 int dkim_signer_add(struct dkim_signer *s, struct span domain, struct span selector,
 		    struct tls_private_key **key, struct errtext *e);
 /* Another default domain, which must have a key: else -ERR_NOTFOUND. */
@@ -53,9 +53,9 @@ struct span dkim_signer_domain(const struct dkim_signer *s, const struct mail_he
 int dkim_sign(const struct dkim_signer *s, const struct mail_head *h, const uint8_t *body_hash, int64_t now_s,
 	      struct buf *out);
 
-/* Adds an ARC set for the message: its three fields, which belong on top of the head and of what dkim_sign() made. @chain is what the
- * head had when it came; @passed says whether that was right. @results: the value of Authentication-Results.
- * Returns 1; 0: not sealed, since the chain has ended (RFC 8617 section 5.1: it said itself that it failed, or is full), or there is no
- * key. On error nothing was added. */
+/* Adds an ARC set for the message: its three fields, which belong on top of the head and of what dkim_sign() made. @chain is
+ * what the head had when it came; @passed says whether that was right. @results: the value of Authentication-Results.
+ * Returns 1; 0: not sealed, since the chain has ended (RFC 8617 section 5.1: it said itself that it failed, or is full), or
+ * there is no key. On error nothing was added. */
 int dkim_seal(const struct dkim_signer *s, const struct mail_head *h, const struct mail_arc *chain,
 	      bool passed, struct span results, const uint8_t *body_hash, int64_t now_s, struct buf *out);

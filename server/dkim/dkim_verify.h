@@ -1,18 +1,18 @@
 /* dkim/dkim_verify.h - verifies the signatures and the ARC chain of a message that comes in.
  *
- *   1. dkim_verify_head()    the header section is complete: signatures are read, hashes of what they cover are computed, the body's
- *                            hashes are asked for (dkim_body.h). Nothing of the head is needed after that.
+ *   1. dkim_verify_head()    the header section is complete: signatures are read, hashes of what they cover are computed,
+ *                            the body's hashes are asked for (dkim_body.h). Nothing of the head is needed after that.
  *   2. dkim_verify_start()   an op: the keys are asked for, all at once, while the body still comes
  *   3. dkim_verify_finish()  the op is done and the body has ended: the results
  *
- * A message may have no signature, or be from somebody who is no verifier's business: then 2 has nothing to do and completes at once.
+ * A message may have no signature: then 2 has nothing to do and completes at once.
  * A key that cannot be learned in time makes its signature DKIM_TEMPERROR; the op itself never fails but when it is cancelled.
  *
  * Ownership: the struct is embedded in its owner, who calls dkim_verify_deinit() when the op is not pending; results live until
  *   then.  Threads: the loop's.  Units: seconds since 1970-01-01 UTC, _us.
  * Limits: signatures_max from the top, the rest is not looked at; MAIL_ARC_SETS_MAX; DKIM_VERIFY_BYTES_MAX for all of it.
  * Source: RFC 6376 section 6, RFC 8301, RFC 8463, RFC 8601 section 2.7.1 (results), RFC 8617 section 5.2.
- * Tests:  tests/unit/dkim/test_verify.c, test_arc.c, tests/interop/dkim.py
+ * Tests:  tests/unit/dkim/test_verify.c, test_arc.c, tests/interop/dkim_signatures.py
  */
 #pragma once
 
@@ -88,8 +88,8 @@ struct dkim_verify {
 void dkim_verify_init(struct dkim_verify *v, void (*done)(struct op *op));
 void dkim_verify_deinit(struct dkim_verify *v);
 
-/* Once, before the first piece of the body goes into @body, which must outlive the last step. @chain: the ARC chain too. Returns 0, or
- * -ERR_TOOBIG, -ERR_BUG: then the results are none. */
+/* Once, before the first piece of the body goes into @body, which must outlive the last step. @chain: the ARC chain too.
+ * Returns 0, or -ERR_TOOBIG, -ERR_BUG: then the results are none. */
 int dkim_verify_head(struct dkim_verify *v, const struct mail_head *h, struct dkim_body *body, bool chain,
 		     int64_t now_s);
 

@@ -46,7 +46,7 @@ int mail_authres_parse(struct arena *a, struct span value, struct mail_authres *
 /* Only the id in front. -ERR_SYNTAX if it cannot be told. */
 int mail_authres_id(struct arena *a, struct span value, struct span *id_r);
 
-/* Adds the value, on one line: mail_fold.h folds it. Comments and what does not fit the syntax are quoted. False if @out is full. */
+/* Adds the value, on one line: mail_fold.h folds it. What does not fit the syntax is quoted. False if @out is full. */
 bool mail_authres_write(struct buf *out, const struct mail_authres *r);
 
 /* Takes out the fields that claim to be written by us, and those that name us in a way that only a careless

@@ -26,7 +26,7 @@ enum {
 	TLS_SIGN_MAX = 2048,        /* octets of a signature */
 	TLS_RSA_BITS_MIN = 1024,    /* RFC 8301 section 3.2: less is neither made nor believed */
 	TLS_RSA_BITS_WANTED = 2048, /* that of a key of ours should not be less */
-	TLS_RSA_BITS_MAX = 8192,   /* to verify with; more costs too much time */
+	TLS_RSA_BITS_MAX = 8192,    /* to verify with; more costs too much time */
 };
 
 /* ---- private --------------------------------------------------------------------------------------------- */
