@@ -190,17 +190,24 @@ static double seconds(void)
 	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
-static void a_password_that_was_right_costs_no_second_scrypt(void)
+/* One whose hash costs what ours do. */
+static void add_real_user(struct file_bed *f)
 {
 	struct auth_user u = { .name = SPAN_INIT("real") };
 	struct errtext e;
+
+	NEED(auth_user_set_password(&u, SPAN("right")) == 0);
+	auth_users_format_user(&u, &f->text);
+	write_file(f);
+	CHECK_INT(1, f->users->ops->refresh(f->users, &e));
+}
+
+static void a_password_that_was_right_costs_no_second_scrypt(void)
+{
 	struct file_bed f;
 
 	users_open(&f, (struct auth_users_config){ 0 });
-	NEED(auth_user_set_password(&u, SPAN("right")) == 0);
-	auth_users_format_user(&u, &f.text);
-	write_file(&f);
-	CHECK_INT(1, f.users->ops->refresh(f.users, &e));
+	add_real_user(&f);
 	double t0 = seconds();
 	CHECK_INT(AUTH_DONE, slow_auth(&f, "PLAIN", SPAN("\0real\0right")));
 	const double first = seconds() - t0;
@@ -367,9 +374,9 @@ static void more_than_the_queue_holds_is_temporary(void)
 {
 	struct file_bed f;
 
-	users_open(&f, (struct auth_users_config){ .threads = 1, .queue_max = 10 });
+	users_open(&f, (struct auth_users_config){ .threads = 1, .queue_max = 1 });
 	log_in_many(&f, true);
-	CHECK(many->refused >= 10 && many->refused <= 20);
+	CHECK(many->refused >= 1 && many->temporary >= 1);
 	CHECK_INT(MANY, many->refused + many->temporary);
 	free(many);
 	users_close(&f);
@@ -398,8 +405,9 @@ static void a_deadline_is_temporary(void)
 {
 	struct file_bed f;
 
-	users_open(&f, (struct auth_users_config){ .timeout_us = 1 });
-	CHECK_INT(AUTH_TEMPORARY, slow_auth(&f, "PLAIN", SPAN("\0copier7\0right")));
+	users_open(&f, (struct auth_users_config){ .timeout_us = 1000 });
+	add_real_user(&f);
+	CHECK_INT(AUTH_TEMPORARY, slow_auth(&f, "PLAIN", SPAN("\0real\0right")));
 	CHECK_INT(AUTH_ANSWER_TEMPFAIL, f.bed.x.answer);
 	users_close(&f);
 }
