@@ -18,6 +18,7 @@
 
 #include "base/check.h"
 #include "base/mem.h"
+#include "mail/mail_punycode.h"
 #include "smtp/smtp_domain.h"
 
 enum { V4, V6, FAMILIES };
@@ -331,11 +332,16 @@ static void use_literal(struct mx_lookup *m, struct span domain)
 	}
 }
 
+/* A name with U-labels (SMTPUTF8) is asked for by its A-labels: RFC 6531 section 3.6. */
 static bool take_name(struct mx_lookup *m, struct span name)
 {
-	const char *why;
+	struct buf ascii = BUF_INIT(DNS_NAME_MAX + 1);
+	const char *why = "no name of the DNS";
+	const int err = mail_domain_to_ascii(&ascii, name);
+	const bool ok = err == 0 && dns_name_parse(buf_span(&ascii), &m->domain, &why) == 0;
 
-	if (dns_name_parse(name, &m->domain, &why) == 0)
+	buf_free(&ascii);
+	if (ok)
 		return true;
 	errtext_set(&m->why, ERR_INVAL, "%.*s: %s", SPAN_ARG(span_first(name, DNS_NAME_MAX)), why);
 	finish(m, MX_INVALID);
@@ -354,7 +360,7 @@ int mx_lookup_start(struct mx_lookup *m, struct dns *dns, struct scope *scope, c
 	} else if (take_name(m, domain)) {
 		/* Half of the time, so that addresses can be asked for when the answer was late or old. */
 		const int64_t half_us = (m->until_us - loop_now_us(scope->loop)) / 2;
-		m->pending = dns_query_start(&m->mx, dns, scope, DNS_MX, domain,
+		m->pending = dns_query_start(&m->mx, dns, scope, DNS_MX, dns_name_span(&m->domain),
 					     half_us > STEP_MIN_US ? half_us : STEP_MIN_US) == 0;
 	}
 	return 0;
