@@ -308,6 +308,24 @@ int auth_token_refresh(struct auth_token *t, struct errtext *e)
 	return r;
 }
 
+static bool is_exposed(struct auth_token *t, const struct secret_source *s)
+{
+	pthread_mutex_lock(&t->lock);
+	const bool exposed = s->exposed;
+	pthread_mutex_unlock(&t->lock);
+	return exposed;
+}
+
+bool auth_token_exposes_secret(struct auth_token *t)
+{
+	return is_exposed(t, &t->client_secret);
+}
+
+bool auth_token_exposes_refresh(struct auth_token *t)
+{
+	return is_exposed(t, &t->refresh);
+}
+
 void auth_token_status(struct auth_token *t, int64_t now_us, struct auth_token_status *s_r)
 {
 	pthread_mutex_lock(&t->lock);

@@ -59,6 +59,10 @@ bool auth_token_same(const struct auth_token *a, const struct auth_token *b);
 /* 1: a secret changed; the next one who asks gets a token by it. 0: not. -ERR_x: it cannot be read, the old one goes on. */
 int auth_token_refresh(struct auth_token *t, struct errtext *e);
 
+/* Everybody may read the file of the client's secret, of the refresh token. */
+bool auth_token_exposes_secret(struct auth_token *t);
+bool auth_token_exposes_refresh(struct auth_token *t);
+
 struct auth_token_wait {
 	/* Set when there is an answer. */
 	int status;          /* 0, or -ERR_x */

@@ -203,7 +203,7 @@ static const struct {
 } microsoft[] = {
 	{ 7000215, "the client secret is wrong: give the secret's value, not its id", false },
 	{ 7000222, "the client secret has expired: make a new one in the app registration", false },
-	{ 7000218, "the client secret is missing: set secret", false },
+	{ 7000218, "the client secret is missing: set client_secret", false },
 	{ 700016,
 	  "client_id is not known in this tenant: wrong client_id, wrong tenant, or the app has no consent there",
 	  false },

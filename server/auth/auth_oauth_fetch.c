@@ -100,7 +100,7 @@ static int write_rotated(struct auth_token *t, const struct secret *old, struct 
 {
 	secret_source_init(s, t->cfg.refresh_path, t->cfg.refresh_variable);
 	if (!t->cfg.keep)
-		return errtext_set(e, ERR_UNSUPPORTED, "keep is not set");
+		return errtext_set(e, ERR_UNSUPPORTED, "keep_refresh_token is not set");
 	if (secret_source_refresh(s, NULL) >= 0 && !secret_eq(old, secret_source_span(s)))
 		return errtext_set(e, ERR_EXISTS, "%s was replaced meanwhile", s->path ? s->path : "it");
 	return secret_source_write(s, fresh, e);
