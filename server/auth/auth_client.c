@@ -42,6 +42,20 @@ enum auth_client_said auth_client_fail(struct auth_client_state *st, bool perman
 	return AUTH_CLIENT_FAIL;
 }
 
+/* A server that repeats the password in what it says must not bring it into a log. */
+static void censor(struct auth_client *x)
+{
+	struct secret password = { 0 };
+
+	auth_credential_password(x->credential, &password);
+	/* Its beginning is enough: the words may have been cut. */
+	const struct span s = span_first(secret_span(&password), 8);
+	if (s.n >= HIDE_MIN && span_find(span_of(x->why), s) >= 0)
+		snprintf(x->why, sizeof x->why, "AUTH %s failed, and the server's words hold the password",
+			 x->mech ? x->mech : "");
+	secret_deinit(&password);
+}
+
 /* ---- choosing ---------------------------------------------------------------------------------------------------- */
 
 struct span auth_client_binding(const struct auth_client_channel *channel, uint8_t *out, size_t max,
@@ -179,6 +193,7 @@ static void settle(struct auth_client_state *st, enum auth_client_said said)
 		x->has_response = false;
 		x->response = SPAN("");
 	} else {
+		censor(x);
 		x->result = AUTH_CLIENT_FAILED;
 		x->abort = !begins;
 		x->has_response = false;
@@ -335,18 +350,6 @@ static const char *hint_for(struct span text)
 	return NULL;
 }
 
-/* A server that repeats the password in its refusal must not bring it into a log. */
-static bool has_secret(struct auth_client *x, struct span text)
-{
-	struct secret password = { 0 };
-
-	auth_credential_password(x->credential, &password);
-	const struct span s = secret_span(&password);
-	const bool has = s.n >= HIDE_MIN && span_find(text, s) >= 0;
-	secret_deinit(&password);
-	return has;
-}
-
 void auth_client_refused(struct auth_client *x, int code, struct span text)
 {
 	struct auth_client_state *st = x->state_;
@@ -355,12 +358,13 @@ void auth_client_refused(struct auth_client *x, int code, struct span text)
 
 	if (!st || !st->how)
 		return;
-	copy_words(words, sizeof words, has_secret(x, text) ? SPAN("(words that hold the password)") : text);
+	copy_words(words, sizeof words, text);
 	copy_words(as, sizeof as, user);
 	const char *hint = st->refusal[0] ? st->refusal : hint_for(text);
 	x->result = AUTH_CLIENT_FAILED;
 	auth_client_fail(st, code >= 500, "AUTH %s as %s refused: %d %s%s%s%s", x->mech, as, code, words,
 			 hint ? " (" : "", hint ? hint : "", hint ? ")" : "");
+	censor(x);
 	if (code >= 500 && st->token.generation)
 		auth_token_refused(auth_credential_token(x->credential), st->token.generation, st->loop);
 }
