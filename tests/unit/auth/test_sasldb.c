@@ -306,7 +306,10 @@ static unsigned crowd(struct bed *b, int64_t ahead_us, unsigned answers_r[AUTH_A
 		CHECK(err == 0 || (err == -ERR_BUSY && !op_pending(&l[i].c.op)));
 		busy += err == -ERR_BUSY;
 	}
-	loop_clock_advance(b->l, ahead_us);
+	if (ahead_us) {
+		loop_clock_advance(b->l, ahead_us);
+		loop_run_once(b->l, false); /* what is due at once; a turn that waits would wait behind it */
+	}
 	while (count_done(l, CROWD) < CROWD - busy)
 		loop_run_once(b->l, true);
 	for (unsigned i = 0; i < CROWD; i++) {
