@@ -45,7 +45,7 @@ enum { AUTH_GSSAPI_THREADS = 2, AUTH_GSSAPI_QUEUE_MAX = 1024 };
  * 3.2). */
 int auth_gssapi_new(const struct auth_gssapi_config *config, struct auth_gssapi **g_r, struct errtext *e);
 void auth_gssapi_free(struct auth_gssapi **g); /* no exchange may be pending */
-/* The keytab is read at each exchange; this looks whether it can be. 1: it changed since, 0: it did not, -ERR_x: unusable now. */
+/* The keytab is read at each exchange; this looks whether it can be: 0, or -ERR_NOTFOUND with the library's words. */
 int auth_gssapi_refresh(struct auth_gssapi *g, struct errtext *e);
 
 #define AUTH_GSSAPI_RESULT_MAP(X)                                                                            \

@@ -1,11 +1,9 @@
 #include "auth/auth_kerberos.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "auth/auth_kerberos_priv.h"
 #include "auth/auth_principal.h"
-#include "base/buf.h"
 #include "base/check.h"
 #include "base/mem.h"
 
@@ -20,8 +18,7 @@ void auth_kerberos_unref(struct auth_kerberos *b)
 		return;
 	auth_cache_deinit(&b->cache);
 	map_deinit(&b->under_way);
-	if (b->has_allow)
-		regfree(&b->allow);
+	auth_pattern_deinit(&b->allow);
 	pthread_mutex_destroy(&b->lock);
 	free(b->realm);
 	free(b->service);
@@ -38,18 +35,6 @@ struct auth_krb5_config auth_kerberos_krb5(struct auth_kerberos *b)
 					  .keytab = b->keytab,
 					  .timeout_us = b->timeout_us,
 					  .kdc_turn = &b->kdc_turn };
-}
-
-static bool is_allowed(const struct auth_kerberos *b, const struct auth_identity *id)
-{
-	char name[AUTH_USER_MAX];
-	const struct span s = auth_principal_name(id);
-
-	if (!b->has_allow)
-		return true;
-	memcpy(name, s.p, s.n); /* the parser saw to its length */
-	name[s.n] = '\0';
-	return regexec(&b->allow, name, 0, NULL, 0) == 0;
 }
 
 static int kerberos_check(struct auth_backend *backend, struct auth_check *c, struct scope *scope)
@@ -70,7 +55,7 @@ static int kerberos_check(struct auth_backend *backend, struct auth_check *c, st
 	pthread_mutex_unlock(&b->lock);
 	if (auth_principal_parse(c->user, span_of(b->realm), &id, &why) < 0)
 		auth_kerberos_answer(c, AUTH_ANSWER_UNKNOWN_HERE, why);
-	else if (!is_allowed(b, &id))
+	else if (!auth_pattern_matches(&b->allow, &id))
 		auth_kerberos_answer(c, AUTH_ANSWER_UNKNOWN_HERE, "a principal that may not log in here");
 	else if (password.n == 0 || password.n > AUTH_KERBEROS_PASSWORD_MAX ||
 		 memchr(password.p, '\0', password.n))
@@ -160,24 +145,6 @@ static int try_krb5(struct auth_kerberos *b, struct errtext *e)
 	return err;
 }
 
-static int compile_allow(struct auth_kerberos *b, const char *pattern, struct errtext *e)
-{
-	struct buf text = BUF_INIT(4096);
-	int err = 0;
-
-	buf_addf(&text, "^(%s)$", pattern);
-	const int code = regcomp(&b->allow, buf_cstr(&text), REG_EXTENDED | REG_NOSUB);
-	if (code || text.overflow) {
-		char why[120] = "too long";
-		if (code)
-			regerror(code, &b->allow, why, sizeof why);
-		err = errtext_set(e, ERR_INVAL, "allow: %s", why);
-	}
-	b->has_allow = code == 0;
-	buf_free(&text);
-	return err;
-}
-
 static char *copy_of(const char *s)
 {
 	return s ? mem_strdup(s) : NULL;
@@ -209,8 +176,8 @@ int auth_kerberos_new(const struct auth_kerberos_config *c, struct auth_backend 
 	int err = auth_cache_init(&b->cache, c->cache_entries ? c->cache_entries : 4096,
 				  or_default(c->cache_right_us, AUTH_CACHE_RIGHT_MAX_US),
 				  or_default(c->cache_refused_us, 45 * 1000000));
-	if (!err && c->allow)
-		err = compile_allow(b, c->allow, e);
+	if (!err)
+		err = auth_pattern_set(&b->allow, c->allow, e);
 	stamp(file_of(b->keytab), &b->keytab_stamp);
 	stamp(b->krb5_conf, &b->conf_stamp);
 	if (!err)

@@ -6,7 +6,6 @@
 #pragma once
 
 #include <pthread.h>
-#include <regex.h>
 #include <stdatomic.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -15,6 +14,7 @@
 #include "auth/auth_cache.h"
 #include "auth/auth_kerberos.h"
 #include "auth/auth_krb5.h"
+#include "auth/auth_pattern.h"
 #include "auth/auth_pool.h"
 
 struct file_stamp {
@@ -29,8 +29,7 @@ struct auth_kerberos {
 	atomic_uint refs; /* of the snapshot and of each login */
 	struct auth_pool *pool;
 	char *realm, *service, *keytab, *krb5_conf;
-	regex_t allow;
-	bool has_allow;
+	struct auth_pattern allow;
 	int64_t timeout_us;
 	atomic_uint kdc_turn;
 	atomic_uint generation; /* of krb5.conf: threads open it anew */

@@ -1,5 +1,7 @@
 #include "auth/auth_principal.h"
 
+#include "auth/auth_pattern.h"
+
 #include "test.h"
 
 static void names_of_our_realm(void)
@@ -66,4 +68,35 @@ static void names_that_are_refused(void)
 	CHECK_INT(AUTH_USER_MAX - 1, auth_principal_name(&id).n);
 }
 
-TEST_MAIN(TEST(names_of_our_realm), TEST(names_that_are_refused))
+static void patterns_are_for_the_whole_name(void)
+{
+	static const struct {
+		const char *pattern, *name;
+		bool matches;
+	} cases[] = {
+		{ NULL, "anybody", true },
+		{ "smtp-relay/.*|fax[0-9]+", "smtp-relay/scan", true },
+		{ "smtp-relay/.*|fax[0-9]+", "fax12", true },
+		{ "smtp-relay/.*|fax[0-9]+", "fax12x", false },
+		{ "smtp-relay/.*|fax[0-9]+", "xfax12", false },
+		{ "smtp-relay/.*|fax[0-9]+", "alice", false },
+	};
+
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		struct auth_pattern p = { .set_ = false };
+		struct auth_identity id;
+		const char *why;
+		CHECK_INT(0, auth_pattern_set(&p, cases[i].pattern, NULL));
+		CHECK_INT(0, auth_principal_parse(span_of(cases[i].name), SPAN("EXAMPLE.EDU"), &id, &why));
+		if (auth_pattern_matches(&p, &id) != cases[i].matches)
+			FAIL("%s and %s", cases[i].pattern ? cases[i].pattern : "no pattern", cases[i].name);
+		auth_pattern_deinit(&p);
+	}
+	struct auth_pattern bad = { .set_ = false };
+	struct errtext e = { "" };
+	CHECK_INT(-ERR_INVAL, auth_pattern_set(&bad, "(", &e));
+	CHECK(strstr(e.s, "allow: ") == e.s);
+	auth_pattern_deinit(&bad);
+}
+
+TEST_MAIN(TEST(names_of_our_realm), TEST(names_that_are_refused), TEST(patterns_are_for_the_whole_name))
