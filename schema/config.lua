@@ -24,10 +24,12 @@
 --            enum        one of `words`; words: any of them, as a list; `all` is all of them where the option says so
 --            uses        what `use` returns, a list
 --            profile     the name of a profile
+--            names       of certificates: "mx.example.org", ".example.org" for one label below it; one or a list
+--            shorthand   as table; or its option `word` alone: tls = "verify" is tls = { level = "verify" }
 --            table       a table with the options of the scope `scope`; tables: one, or a list of them
 --                        `optional`: without it there is none, not even one of defaults
---            named_tables  { [\"example.org\"] = { ... } }: such tables by name; `key` is the type of the names
---            secret      what `secret \"name\"` returns
+--            named_tables  { ["example.org"] = { ... } }: such tables by name; `key` is the type of the names
+--            secret      what `secret "name"` returns
 
 local log_levels = require "schema.log_events".levels
 
@@ -258,10 +260,12 @@ scopes.route = {
     { "name", "string", "for people and policies; without it, the first domain", min = 1, max = 100 },
     { "via", "hosts", "these hosts, whatever the MX records say; without it, the MX hosts of the domain", min = 1, max = 16 },
     { "port", "integer", "of MX hosts", default = 25, min = 1, max = 65535 },
-    { "tls", "string", "off, may, encrypt, verify, dane, sts", default = "off", refuse = { no_tls } },
+    { "tls", "shorthand", "how the connections are protected; without it, may, or verify if we authenticate there",
+      scope = "route_tls", word = "level" },
+    { "auth_unverified", "boolean", "our password may go to a server that was not verified, even in the clear", default = false },
     { "auth", "table", "how we log in there", scope = "credential", optional = true },
-    { "auth_by_sender", "named_tables", "how we log in for mail from senders of a domain; all others by `auth`", scope = "credential",
-      key = "domain", max = 1000 },
+    { "auth_by_sender", "named_tables", "how we log in for mail from senders of a domain; all others by `auth`",
+      scope = "credential", key = "domain", max = 1000 },
     { "retry", "durations", "see queue", default = { from = "queue.retry" }, min = "1s", max = "1d", most = 16 },
     { "jitter", "integer", "see queue", default = { from = "queue.jitter" }, min = 0, max = 100 },
     { "lifetime", "duration", "see queue", default = { from = "queue.lifetime" }, min = "1m", max = "30d" },
@@ -294,8 +298,8 @@ scopes.credential = {
     { "password", "secret", "its password" },
     { "token", "table", "an OAuth access token instead of a password", scope = "token", optional = true },
     { "gssapi", "table", "a Kerberos ticket instead of a password", scope = "gssapi_client", optional = true },
-    { "mechanisms", "words", "only these; without it, the strongest that the server offers and that can work", words = mechanisms,
-      default = {} },
+    { "mechanisms", "words", "only these; without it, the strongest that the server offers and that can work",
+      words = mechanisms, default = {} },
   },
 }
 
@@ -324,8 +328,28 @@ scopes.gssapi_client = {
   options = {
     { "keytab", "path", "keys to get tickets with" },
     { "principal", "string", "who we are; without it, the first of the keytab", min = 1, max = 255 },
-    { "ccache", "string", "a credential cache that somebody else keeps filled: \"FILE:/run/postern/ccache\"", min = 1, max = 500 },
+    { "ccache", "string", "a credential cache that somebody else keeps filled: \"FILE:/run/postern/ccache\"",
+      min = 1, max = 500 },
     { "realm", "string", "of the server, where Kerberos does not know it by itself", min = 1, max = 255 },
+  },
+}
+
+scopes.route_tls = {
+  doc = "`tls = \"level\"` or `tls = { ... }` of a route. What is demanded and cannot be had makes mail wait; nothing of it is sent "
+    .. "in the clear. At verify a certificate is for one of `names`; without them for the host of the route, or else for the "
+    .. "MX host or the domain of the recipient",
+  options = {
+    { "level", "enum", "off: never; may: if offered, and in the clear if it fails; encrypt: any certificate; verify: one that is "
+      .. "trusted; dane: as the TLSA records say, and may where there are none (needs dns.trust_ad)",
+      words = { "off", "may", "encrypt", "verify", "dane" } },
+    { "ca", "path", "file of the CAs that are trusted; without it, those of the system" },
+    { "names", "names", "of certificates", min = 1, max = 50 },
+    { "cert", "path", "our certificate, for servers that ask for one, with its chain" },
+    { "key", "path", "its key; without it, the key is in the same file" },
+    { "min", "enum", "the oldest version", words = { "1.0", "1.1", "1.2", "1.3" }, default = "1.2" },
+    { "ciphers", "string", "of TLS 1.2 and older, as OpenSSL lists them", min = 1, max = 2000 },
+    { "security_level", "integer", "of OpenSSL; without it, OpenSSL's own; 0 for versions before 1.2", min = 0, max = 5 },
+    { "implicit", "boolean", "TLS from the first octet on, as on port 465", default = false },
   },
 }
 
@@ -333,8 +357,8 @@ return {
   scopes = scopes,
 
   -- In the order of the documentation.
-  order = { "top", "dkim", "log", "dns", "queue", "delivery", "spool", "limits", "listener", "clients", "timeouts", "profile", "route",
-    "credential", "token", "gssapi_client" },
+  order = { "top", "dkim", "log", "dns", "queue", "delivery", "spool", "limits", "listener", "clients", "timeouts", "profile",
+    "route", "route_tls", "credential", "token", "gssapi_client" },
 
   -- The words of the language, besides the options.
   words = {
@@ -347,8 +371,8 @@ return {
     { "file", "file \"list.txt\"", "the lines of a file, as a list; # begins a comment" },
     { "env", "env \"NAME\"", "an environment variable; env(\"NAME\", \"otherwise\")" },
     { "secret", "secret \"name\"",
-      "a password or key: of the environment variable POSTERN_SECRET_NAME, or of the file `name` in $CREDENTIALS_DIRECTORY or in "
-      .. "secrets_dir; it is never printed, and a file is read again when it changes" },
+      "a password or key: of the environment variable POSTERN_SECRET_NAME, or of the file `name` in $CREDENTIALS_DIRECTORY or "
+      .. "in secrets_dir; it is never printed, and a file is read again when it changes" },
     { "redis", "redis { ... }", "the shared store of a cluster" },
   },
 

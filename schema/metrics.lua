@@ -84,6 +84,8 @@ return {
   { "delivered_bytes_total", "counter", "octets that were sent to next hops" },
   { "outbound_connections_total", "counter", "connections to next hops that were opened" },
   { "outbound_connections_failed_total", "counter", "connections to next hops that failed", label = "error" },
+  { "outbound_tls_total", "counter", "connections to next hops under TLS", label = "version" },
+  { "outbound_tls_failed_total", "counter", "connections to next hops without the TLS that was tried or demanded", label = "step" },
   { "outbound_connections_open", "gauge", "connections to next hops that are open" },
   { "bounces_total", "counter", "notices that were sent", label = "kind" },
   { "notices_failed_total", "counter", "notices that nobody got" },

@@ -32,6 +32,10 @@ void delivery_configure(struct delivery *d, const struct delivery_config *cfg, c
 {
 	d->cfg = *cfg;
 	d->hooks = *hooks;
+	d->generation++;
+	/* Connections that wait for work were made by other routes, levels, credentials. */
+	list_for_each_safe(it, &d->links)
+		link_close_idle(list_entry(it, struct link, all));
 	/* What a look-up under way knows of ourselves belongs to the old configuration, which goes. */
 	list_for_each(it, &d->links) {
 		struct link *l = list_entry(it, struct link, all);
@@ -74,11 +78,15 @@ static void find_route(void *arg, const struct envelope *env, const struct envel
 	const struct route *r = rcpt->route.n ? route_by_name(d->cfg.routes, rcpt->route) : NULL;
 	const struct span next_hop = chosen_host(d, rcpt->route);
 
-	(void)env;
 	if (!r)
 		r = route_find(d->cfg.routes, rcpt->domain);
+	const struct route_login *login = route_login_find(r, env->sender);
+	/* RFC 8689 section 5: a notice goes its way with less, too. */
+	const struct variant variant = { .requiretls = (env->flags & ENVELOPE_REQUIRETLS) && env->sender.n,
+					 .login = login ? login->domain : SPAN("") };
 	*route_r = (struct queue_route){ .name = r->name,
 					 .next_hop = next_hop.n ? next_hop : next_hop_of(r, rcpt->domain),
+					 .variant = variant_format(d, &variant),
 					 .config = r,
 					 .schedule = &r->schedule,
 					 .limits = r->limits };
@@ -91,8 +99,13 @@ static bool refresh_route(void *arg, const struct queue_dest *dest, struct queue
 
 	if (!r)
 		return false;
+	/* A credential that is no more: its mail is routed anew. */
+	const struct variant v = variant_parse(dest->variant);
+	if (v.login.n && !route_login_of(r, v.login))
+		return false;
 	*route_r = (struct queue_route){ .name = r->name,
 					 .next_hop = dest->next_hop,
+					 .variant = dest->variant,
 					 .config = r,
 					 .schedule = &r->schedule,
 					 .limits = r->limits };

@@ -1,6 +1,7 @@
 /* delivery/delivery_priv.h - the inside of delivery; only delivery/ includes it. */
 #pragma once
 
+#include "auth/auth_client.h"
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/random.h"
@@ -10,6 +11,9 @@
 #include "smtp/smtp_client.h"
 #include "smtp/smtp_data.h"
 #include "spool/envelope.h"
+#include "tls/tls_stream.h"
+
+enum { VARIANT_TEXT_MAX = 300 };
 
 enum {
 	LINK_MEM_MAX = 4 * 1024 * 1024, /* one transaction's envelope and results */
@@ -17,10 +21,16 @@ enum {
 	LINK_TARGETS_TRIED_MAX = 5,     /* addresses tried for one job */
 	LINK_LOAD_AGAIN_US = 250000,    /* while the spool has no memory for the message */
 	LINK_LOADS_MAX = 120,
+	LINK_PLAIN_MAX = 4, /* servers of a destination whose TLS is remembered to be broken */
+	LINK_TLSA_MAX = 24, /* usable TLSA records of a server */
 };
+
+/* For so long a server whose handshake failed is talked to in the clear at once, where that is permitted. */
+#define LINK_PLAIN_US (15 * 60 * INT64_C(1000000))
 
 struct delivery {
 	struct delivery_config cfg;
+	unsigned generation; /* of it: what was set up by an older one is not used again */
 	struct loop *loop;
 	struct dns *dns;
 	struct hooks hooks;
@@ -34,6 +44,7 @@ struct delivery {
 	bool stopping;
 	bool starved; /* links_max kept somebody waiting */
 	char chosen[ROUTE_HOST_TEXT_MAX]; /* a policy's choice of a host, for the queue to copy */
+	char variant[VARIANT_TEXT_MAX];   /* likewise */
 	struct task closed_task;       /* set up by delivery_close() */
 	void (*on_closed)(void *arg);
 	void *on_closed_arg;
@@ -42,6 +53,11 @@ struct delivery {
 /* What a queue_dest's pool is. */
 struct delivery_pool {
 	struct list idle; /* links between jobs */
+	struct {
+		struct ip_endpoint at;
+		int64_t until_us; /* loop time */
+	} plain[LINK_PLAIN_MAX];
+	unsigned plain_next;
 };
 
 /* The message as one run of octets: head, then the body from memory or from its file. */
@@ -53,7 +69,8 @@ struct body {
 	struct spool_read read;
 };
 
-#define LINK_STEP_MAP(X) X(TAKEN) X(LOADING) X(RESOLVING) X(CONNECTING) X(TALKING) X(IDLE) X(CLOSING)
+#define LINK_STEP_MAP(X)                                                                                     \
+	X(TAKEN) X(LOADING) X(RESOLVING) X(ASKING_TLSA) X(CONNECTING) X(HANDSHAKE) X(TALKING) X(IDLE) X(CLOSING)
 enum link_step {
 #define X(name) LINK_##name,
 	LINK_STEP_MAP(X)
@@ -64,6 +81,49 @@ enum link_hop {
 	LINK_HOP_MX,     /* the MX hosts of a domain */
 	LINK_HOP_ROUTE,  /* the hosts of the route */
 	LINK_HOP_CHOSEN, /* the host that a policy chose */
+};
+
+/* What is demanded of a connection: by the route, by the sender (REQUIRETLS), by a policy of the domain. */
+struct tls_demand {
+	enum route_tls_level level;
+	bool requiretls;       /* RFC 8689: a verified server under a name that is certain, or the mail is returned */
+	const struct span *mx; /* STS: patterns of the MX hosts that mail may go to */
+	size_t nmx;
+};
+
+/* How the connection to the target in hand is protected, or is to be. */
+struct link_tls {
+	struct tls_demand demand;
+	bool required;          /* for this target: not a word of mail without TLS */
+	enum tls_verify verify; /* for this target */
+	bool plain;             /* its handshake failed: in the clear now */
+	bool forged;            /* it said more than its 220: nothing of it is believed */
+	bool on, verified;      /* the connection is under TLS; the server is who it should be */
+	struct tls_handshake handshake;
+	struct dns_query tlsa;
+	bool tlsa_used;
+	struct tls_tlsa record[LINK_TLSA_MAX];
+	size_t nrecords;
+	/* For the log, also when the connection is gone. */
+	bool cert_ok;
+	char version[16], cipher[64];
+};
+
+struct link_auth {
+	struct auth_credential *credential; /* the snapshot's; NULL: none */
+	struct link_auth_run *run;          /* the exchange; NULL: none */
+	bool gave_up;                       /* it was us who ended it */
+};
+
+/* Why nobody takes the job. */
+struct link_trouble {
+	const char *what; /* the step */
+	int code;
+	struct smtp_enhanced enhanced; /* class 0: 4.4.1 */
+	struct span text;
+	bool tls;    /* TLS was demanded and could not be had: "tls_required" */
+	bool final;  /* other hosts would say the same */
+	bool bounce; /* the sender would rather have it back: REQUIRETLS */
 };
 
 struct link {
@@ -85,6 +145,9 @@ struct link {
 	size_t target_at;     /* of mx.targets */
 	unsigned tried;   /* addresses, for the job in hand */
 	struct tcp_connect tcp;
+	unsigned generation; /* of the configuration that it was set up by */
+	struct link_tls tls;
+	struct link_auth auth;
 	struct stream *stream; /* NULL: not connected */
 	struct smtp_client client;
 	struct smtp_reply_parser parser;
@@ -106,9 +169,21 @@ struct link {
 	struct body body;
 	struct smtp_data_encoder encoder;
 	uint64_t chunk_left; /* BODY_CHUNK: still to be written */
-	struct errtext why;  /* of the last failure to reach anybody */
+	/* Of the failure to reach anybody: the last one, but TLS that is missing is not hidden by what another host said. */
+	struct errtext why;
+	struct link_trouble trouble;
 	int64_t taken_us, connected_us;
 };
+
+/* ---- variant.c: destinations that differ in more than route and next hop ---- */
+struct variant {
+	bool requiretls;
+	struct span login; /* sender domain whose credential is used; empty: the route's */
+};
+
+/* "", "requiretls", "as a.example", "requiretls as a.example"; in d->variant. */
+struct span variant_format(struct delivery *d, const struct variant *v);
+struct variant variant_parse(struct span text);
 
 /* ---- delivery.c ---- */
 /* A link's memory goes. */
@@ -134,12 +209,44 @@ void link_lost(struct link *l);
 
 /* ---- link_connect.c: from a job to a server that listens ---- */
 void link_resolve(struct link *l);
-void link_connect(struct link *l);
-/* This address did not work: the next one, or the job is over. */
-void link_next_target(struct link *l, const char *what, int code, struct span text);
+/* To the target in hand, now that it is known what is demanded of it. */
+void link_dial(struct link *l);
+/* This address did not work: the next one, or the job is over. What @why points to need not outlive the call. */
+void link_next_target(struct link *l, const struct link_trouble *why);
+
+/* ---- link_tls.c: what protects the connection ---- */
+/* A job is taken: what is demanded of its connections. */
+void link_tls_begin(struct link *l);
+/* A target is chosen: finds out what is demanded of it, then link_dial(). */
+void link_tls_demand(struct link *l);
+enum smtp_client_tls link_tls_policy(const struct link *l);
+/* The connection becomes one under TLS; then the dialogue begins, or goes on. */
+void link_tls_start(struct link *l);
+/* It did not: on without it, if that is permitted; or the next target. */
+void link_tls_failed(struct link *l, struct link_trouble *t);
+/* May it take REQUIRETLS mail? */
+bool link_tls_is_secure(const struct link *l);
+/* The server is known: what there is to be noted about its TLS. */
+void link_tls_note(struct link *l);
+void link_tls_log(const struct link *l, struct log_rec *r);
+void link_tls_deinit(struct link *l);
+
+/* ---- link_auth.c: who we are ---- */
+/* A job is taken: with what its destination's mail is sent. */
+void link_auth_begin(struct link *l);
+/* It is our turn in AUTH. True: it is not any more, ask for the next action. */
+bool link_auth_step(struct link *l);
+/* The server said yes. False: it did not prove who it is; *t says so, until link_auth_over(). */
+bool link_auth_accepted(struct link *l, struct link_trouble *t);
+/* The server refused us, or we gave up: fills in what follows from it. */
+void link_auth_failed(struct link *l, struct link_trouble *t);
+/* The exchange is over: its secrets are wiped. */
+void link_auth_over(struct link *l);
 
 /* ---- link_talk.c: the dialogue ---- */
 void link_talk_begin(struct link *l);
+/* A connection is new: in the clear, or under TLS from its start. */
+void link_talk_new(struct link *l);
 void link_talk(struct link *l);
 extern const struct stream_events link_stream_events;
 

@@ -3,15 +3,17 @@
  *   TAKEN       the queue gave a job; it begins at the end of the turn, for the queue is not called back from inside ready()
  *   LOADING     the message is read back, if it is not in memory
  *   RESOLVING   the hosts of the destination, in order          (link_connect.c)
+ *   ASKING_TLSA what the DNS says of the host's certificate      (link_tls.c), if the route is for DANE
  *   CONNECTING  one address after the other
  *   TALKING     the dialogue and the transaction                 (link_talk.c)
+ *   HANDSHAKE   within it: TLS, at its start or by STARTTLS      (link_tls.c); AUTH is within it, too (link_auth.c)
  *   IDLE        kept for the next job, for idle_timeout
  *   CLOSING     what is pending ends, then the memory goes
  *
  * Ways it fails: no host ("never" bounces the job's recipients, "not now" defers them and tells the queue that the destination
- * is down); all addresses refuse (the same, deferred); the connection is lost within a transaction (deferred; when the server had
- * said nothing about this job yet, the next address gets it); an idle connection was closed by the server (the job goes back
- * unharmed and the link ends).
+ * is down); all addresses refuse, or have not the TLS that is demanded, or do not know our login (the same, deferred); the
+ * connection is lost within a transaction (deferred; when the server had said nothing about this job yet, the next address gets
+ * it); an idle connection was closed by the server (the job goes back unharmed and the link ends).
  */
 #include "delivery/delivery_priv.h"
 
@@ -69,6 +71,8 @@ static void on_scope_closed(struct scope *scope)
 	l->scope_closed = true;
 	if (l->mx_used)
 		mx_lookup_deinit(&l->mx);
+	link_tls_deinit(l);
+	link_auth_over(l);
 	maybe_gone(l);
 }
 
@@ -271,11 +275,12 @@ void link_job_done(struct link *l)
 	l->messages++;
 	const uint32_t most = l->dest->limits.messages_per_connection_max;
 	const bool usable = l->stream && l->client.state == SMTP_CLIENT_IN_READY && !reading;
+	const bool outdated = l->generation != l->d->generation;
 	if (!usable) {
 		link_end(l);
 		return;
 	}
-	if (l->d->stopping || !r || (most && l->messages >= most) ||
+	if (l->d->stopping || !r || outdated || (most && l->messages >= most) ||
 	    queue_connection_wanted(l->d->queue, l->dest)) {
 		smtp_client_quit(&l->client);
 		l->step = LINK_TALKING;
@@ -367,7 +372,9 @@ void link_stop(struct link *l)
 	case LINK_TAKEN:
 	case LINK_LOADING:
 	case LINK_RESOLVING:
+	case LINK_ASKING_TLSA:
 	case LINK_CONNECTING:
+	case LINK_HANDSHAKE:
 		if (l->has_work) {
 			queue_put_back(l->d->queue, l->work.job);
 			l->has_work = false;

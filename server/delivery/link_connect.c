@@ -61,21 +61,29 @@ void link_resolve(struct link *l)
 	}
 	l->hop = is_chosen(l->dest->next_hop, r) ? LINK_HOP_CHOSEN : r->nhosts ? LINK_HOP_ROUTE : LINK_HOP_MX;
 	l->hosts_tried = 0;
+	l->trouble = (struct link_trouble){ 0 };
+	l->generation = l->d->generation;
+	link_tls_begin(l);
+	link_auth_begin(l);
 	l->host_at = l->hop == LINK_HOP_ROUTE ? draw_host(r) : 0;
 	look_up(l, r);
 }
 
 /* Nobody could be reached: the job is deferred, and the destination as a whole waits. */
-static void unreachable(struct link *l, int code)
+static void unreachable(struct link *l)
 {
+	const struct link_trouble *t = &l->trouble;
+	const struct smtp_enhanced_text enhanced =
+		smtp_enhanced_format(t->enhanced.class ? t->enhanced : SMTP_ENHANCED(4, 4, 1));
 	const struct queue_outcome why = { .status = QUEUE_DEFERRED,
-					   .code = code,
-					   .enhanced = SPAN("4.4.1"),
+					   .code = t->code,
+					   .enhanced = span_of(enhanced.s),
 					   .text = span_of(l->why.s),
 					   .remote = span_of(l->remote) };
 
-	queue_dest_failed(l->d->queue, l->dest, &why);
-	outcome_of_all(l, QUEUE_DEFERRED, code, "4.4.1", span_of(l->why.s));
+	if (!t->bounce)
+		queue_dest_failed(l->d->queue, l->dest, &why);
+	outcome_of_all(l, t->bounce ? QUEUE_BOUNCED : QUEUE_DEFERRED, t->code, enhanced.s, span_of(l->why.s));
 	link_job_done(l);
 }
 
@@ -121,6 +129,16 @@ static bool next_host(struct link *l)
 	return true;
 }
 
+/* A target is chosen. */
+static void target(struct link *l)
+{
+	const struct mx_target *t = &l->mx.targets[l->target_at];
+
+	l->tried++;
+	snprintf(l->remote, sizeof l->remote, "%.*s[%s]:%u", SPAN_ARG(t->host), ip_format(&t->addr).s, l->port);
+	link_tls_demand(l);
+}
+
 static void on_hosts(struct op *op)
 {
 	struct link *l = container_of(op, struct link, mx.op);
@@ -128,12 +146,12 @@ static void on_hosts(struct op *op)
 	if (!l->has_work)
 		return;
 	if (l->mx.result == MX_FOUND)
-		link_connect(l);
+		target(l);
 	else if (!next_host(l))
 		no_hosts(l);
 }
 
-void link_connect(struct link *l)
+void link_dial(struct link *l)
 {
 	const struct route *r = l->dest->route_config;
 	const struct mx_target *t = &l->mx.targets[l->target_at];
@@ -146,49 +164,61 @@ void link_connect(struct link *l)
 	const struct ip_addr *source = t->addr.len == 4 ? &r->source4 : &r->source6;
 
 	l->step = LINK_CONNECTING;
-	l->tried++;
-	snprintf(l->remote, sizeof l->remote, "%.*s[%s]:%u", SPAN_ARG(t->host), ip_format(&t->addr).s,
-		 to.port);
 	l->opened_us = loop_now_us(l->d->loop);
 	tcp_connect_init(&l->tcp, on_connected);
 	require(tcp_connect_start(&l->tcp, &l->scope, &to, source, r->connect_timeout_us) == 0);
 }
 
-static void log_failed(struct link *l, const char *what, int code, struct span text)
+static void log_failed(struct link *l, const struct link_trouble *t)
 {
 	struct log_rec r;
 
-	metric_add_label(l->d->metrics, METRIC_OUTBOUND_CONNECTIONS_FAILED_TOTAL, span_of(what), 1);
+	metric_add_label(l->d->metrics, METRIC_OUTBOUND_CONNECTIONS_FAILED_TOTAL, span_of(t->what), 1);
 	if (!log_begin(&r, l->d->log, LOG_EV_CONNECTION_FAILED))
 		return;
 	log_cstr(&r, LOG_F_RELAY, l->remote);
 	log_str(&r, LOG_F_ROUTE, l->dest->route);
 	log_str(&r, LOG_F_DOMAIN, l->dest->next_hop);
-	if (code)
-		log_int(&r, LOG_F_CODE, code);
+	if (t->code)
+		log_int(&r, LOG_F_CODE, t->code);
+	if (t->tls)
+		log_cstr(&r, LOG_F_REASON, "tls_required");
 	log_int(&r, LOG_F_DURATION_US, loop_now_us(l->d->loop) - l->opened_us);
-	log_cstr(&r, LOG_F_WHAT, what);
-	log_str(&r, LOG_F_TEXT, text);
+	log_cstr(&r, LOG_F_WHAT, t->what);
+	log_str(&r, LOG_F_TEXT, t->text);
 	log_end(&r);
 }
 
-void link_next_target(struct link *l, const char *what, int code, struct span text)
+/* That the TLS which is demanded is not there is what the operator has to know, whatever another host said then. */
+static void keep_trouble(struct link *l, const struct link_trouble *t)
 {
-	log_failed(l, what, code, text);
+	if (l->trouble.tls && !t->tls && !t->final)
+		return;
+	l->trouble = *t;
+	l->trouble.text = (struct span){ NULL, 0 };
+	if (t->tls || t->final)
+		snprintf(l->why.s, sizeof l->why.s, "%.*s", SPAN_ARG(t->text));
+	else
+		snprintf(l->why.s, sizeof l->why.s, "%s: %.*s", t->what, SPAN_ARG(t->text));
+}
+
+void link_next_target(struct link *l, const struct link_trouble *why)
+{
+	log_failed(l, why);
 	if (l->d->stopping) {
 		link_put_back(l);
 		return;
 	}
-	snprintf(l->why.s, sizeof l->why.s, "%s: %.*s", what, SPAN_ARG(text));
-	if (l->dest->route_config && l->tried < LINK_TARGETS_TRIED_MAX) {
+	keep_trouble(l, why);
+	if (l->dest->route_config && l->tried < LINK_TARGETS_TRIED_MAX && !why->final) {
 		if (++l->target_at < l->mx.n) {
-			link_connect(l);
+			target(l);
 			return;
 		}
 		if (next_host(l))
 			return;
 	}
-	unreachable(l, code);
+	unreachable(l);
 }
 
 static void on_connected(struct op *op)
@@ -204,7 +234,8 @@ static void on_connected(struct op *op)
 		return;
 	}
 	if (op->status < 0) {
-		link_next_target(l, "connect", 0, span_of(err_text(op->status)));
+		const struct link_trouble t = { .what = "connect", .text = span_of(err_text(op->status)) };
+		link_next_target(l, &t);
 		return;
 	}
 	metric_add(l->d->metrics, METRIC_OUTBOUND_CONNECTIONS_TOTAL, 1);
@@ -213,12 +244,8 @@ static void on_connected(struct op *op)
 	l->reused = false;
 	stream_set_owner(l->stream, &link_stream_events, l);
 	const struct route *r = l->dest->route_config;
-	snprintf(l->name, sizeof l->name, "%.*s", SPAN_ARG(l->d->cfg.hostname));
-	smtp_reply_parser_deinit(&l->parser);
-	smtp_reply_parser_init(&l->parser, SMTP_REPLY_TEXT_MAX);
-	smtp_client_init(&l->client, &(struct smtp_client_config){ .name = span_of(l->name),
-								   .hide_ext = r ? r->hide_ext : 0,
-								   .helo_only = r && r->helo_only });
-	l->step = LINK_TALKING;
-	link_talk(l);
+	if (r && r->tls.implicit)
+		link_tls_start(l);
+	else
+		link_talk_new(l);
 }

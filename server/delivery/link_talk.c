@@ -34,6 +34,26 @@ static void begin_txn(struct link *l)
 	smtp_client_begin(&l->client, &l->txn);
 }
 
+void link_talk_new(struct link *l)
+{
+	const struct route *r = l->dest->route_config;
+	const struct smtp_client_config cfg = { .name = span_of(l->name),
+						.hide_ext = r ? r->hide_ext : 0,
+						.starttls = link_tls_policy(l),
+						.tls = l->tls.on,
+						.secure = l->tls.on && link_tls_is_secure(l),
+						.auth = l->auth.credential != NULL,
+						.helo_only = r && r->helo_only };
+
+	snprintf(l->name, sizeof l->name, "%.*s", SPAN_ARG(l->d->cfg.hostname));
+	smtp_reply_parser_deinit(&l->parser);
+	smtp_reply_parser_init(&l->parser, SMTP_REPLY_TEXT_MAX);
+	smtp_client_init(&l->client, &cfg);
+	l->client.cfg.name = span_of(l->name);
+	l->step = LINK_TALKING;
+	link_talk(l);
+}
+
 /* A job on a connection that is ready. */
 void link_talk_begin(struct link *l)
 {
@@ -110,12 +130,12 @@ static void read_replies(struct link *l)
 	int n;
 
 	while ((n = smtp_reply_parse(&l->parser, &in, &why)) == 1)
-		if (smtp_client_reply(&l->client, &l->parser.reply) < 0)
-			break;
+		if (smtp_client_reply(&l->client, &l->parser.reply) != 0)
+			break; /* out of place; or we have to do something before more is read */
 	stream_consume(l->stream, all - in.n);
 	if (n < 0)
 		smtp_client_lost(&l->client, SMTP_ENHANCED(4, 5, 0), why);
-	else if (stream_eof(l->stream))
+	else if (n == 0 && stream_eof(l->stream))
 		smtp_client_lost(&l->client, SMTP_ENHANCED(4, 4, 2), "the server closed the connection");
 }
 
@@ -125,16 +145,33 @@ static void connection_refused(struct link *l)
 	const struct smtp_result *f = &l->client.failure;
 	const struct span text =
 		f->kind == SMTP_RESULT_PENDING ? SPAN("the server closed the connection") : f->text;
-	const char *what = smtp_step_text(f->step);
-	const int code = (int)f->code;
+	const enum smtp_step step = f->step;
+	struct link_trouble t = { .what = smtp_step_text(step), .code = (int)f->code };
 	char kept[SMTP_RESULT_TEXT_MAX];
 	const size_t n = text.n < sizeof kept ? text.n : sizeof kept;
 
 	if (n)
 		memcpy(kept, text.p, n); /* the client, whose text it is, begins anew with the next address */
+	t.text = span_make(kept, n);
+	if (step == SMTP_STEP_AUTH)
+		link_auth_failed(l, &t);
+	link_auth_over(l);
 	link_drop_stream(l);
 	buf_reset(&l->out);
-	link_next_target(l, what, code, span_make(kept, n));
+	if (step == SMTP_STEP_STARTTLS || step == SMTP_STEP_TLS)
+		link_tls_failed(l, &t);
+	else
+		link_next_target(l, &t);
+}
+
+/* We do not want this server, which is ready: goodbye is said, and nobody waits for the answer. */
+static void refuse_server(struct link *l, const struct link_trouble *t)
+{
+	stream_set_owner(l->stream, &link_stream_events, NULL);
+	stream_write(l->stream, SPAN("QUIT\r\n"));
+	stream_close(l->stream, true);
+	l->stream = NULL;
+	link_next_target(l, t);
 }
 
 /* A server that is lost before it said anything about the job: an idle connection that it gave up meanwhile gives the job back,
@@ -167,10 +204,34 @@ static enum smtp_client_action next_action(struct link *l)
 	return act;
 }
 
-static void greeted(struct link *l)
+/* False: this server is not for the job. */
+static bool greeted(struct link *l)
 {
+	struct link_trouble t;
+
+	link_tls_note(l);
+	if (!link_auth_accepted(l, &t)) {
+		refuse_server(l, &t);
+		return false;
+	}
+	link_auth_over(l);
+	/* RFC 8689 section 4.2.1: this host does not do what the sender requires; the next one may. */
+	if (l->tls.demand.requiretls && !(l->client.secure && (l->client.peer.ext & SMTP_EXT_REQUIRETLS))) {
+		t = (struct link_trouble){
+			.what = "REQUIRETLS",
+			.enhanced = l->client.secure ? SMTP_ENHANCED(5, 7, 30) : SMTP_ENHANCED(5, 7, 10),
+			.text = l->client.secure
+					? SPAN("REQUIRETLS is not offered by the next server")
+					: SPAN("encryption needed: the server's name is not certain (REQUIRETLS)"),
+			.tls = true,
+			.bounce = true,
+		};
+		refuse_server(l, &t);
+		return false;
+	}
 	queue_dest_ok(l->d->queue, l->dest);
 	begin_txn(l);
+	return true;
 }
 
 void link_talk(struct link *l)
@@ -205,9 +266,15 @@ void link_talk(struct link *l)
 			transaction_over(l);
 			return;
 		case SMTP_CLIENT_READY:
-			if (!l->has_work)
+			if (!l->has_work || !greeted(l))
 				return;
-			greeted(l);
+			break;
+		case SMTP_CLIENT_STARTTLS:
+			link_tls_start(l);
+			return;
+		case SMTP_CLIENT_AUTH:
+			if (!link_auth_step(l))
+				return;
 			break;
 		case SMTP_CLIENT_CLOSE:
 			if (l->has_work)

@@ -75,6 +75,10 @@ void outcome_log(struct delivery *d, const struct link *l, uint64_t id, const st
 	if (l) {
 		log_str(&r, LOG_F_ROUTE, l->dest->route);
 		log_int(&r, LOG_F_ATTEMPT, l->work.attempt);
+		if (l->connected_us >= l->taken_us)
+			link_tls_log(l, &r);
+		else if (l->trouble.tls)
+			log_cstr(&r, LOG_F_REASON, "tls_required");
 		delays(&r, l, loop_now_us(d->loop));
 	}
 	log_str(&r, LOG_F_DOMAIN, to->domain);

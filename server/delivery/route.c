@@ -86,6 +86,54 @@ const struct route *route_by_name(const struct route_table *t, struct span name)
 	return found ? &map_entry(found, struct route_name, node)->route : NULL;
 }
 
+/* ---- TLS and logins ----------------------------------------------------------------------------------------------- */
+
+static const struct span levels[ROUTE_TLS_MAX_] = {
+#define X(name, text) [ROUTE_TLS_##name] = SPAN_INIT(text),
+	ROUTE_TLS_MAP(X)
+#undef X
+};
+
+const char *route_tls_name(enum route_tls_level level)
+{
+	return (unsigned)level < ROUTE_TLS_MAX_ ? levels[level].p : "";
+}
+
+int route_tls_parse(struct span text, enum route_tls_level *level_r)
+{
+	for (unsigned i = 0; i < ROUTE_TLS_MAX_; i++) {
+		if (!span_eq(text, levels[i]))
+			continue;
+		*level_r = (enum route_tls_level)i;
+		return 0;
+	}
+	return -ERR_NOTFOUND;
+}
+
+const struct route_login *route_login_of(const struct route *r, struct span domain)
+{
+	size_t low = 0, high = r->nby_sender;
+
+	while (low < high) {
+		const size_t at = (low + high) / 2;
+		const int order = span_icmp(domain, r->by_sender[at].domain);
+		if (order == 0)
+			return &r->by_sender[at];
+		if (order < 0)
+			high = at;
+		else
+			low = at + 1;
+	}
+	return NULL;
+}
+
+const struct route_login *route_login_find(const struct route *r, struct span sender)
+{
+	const ptrdiff_t at = span_rfind_char(sender, '@');
+
+	return at < 0 ? NULL : route_login_of(r, span_skip(sender, (size_t)at + 1));
+}
+
 int route_host_parse(struct span s, struct route_host *h_r)
 {
 	const ptrdiff_t end = span_find_char(s, ']');

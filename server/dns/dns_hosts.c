@@ -69,6 +69,12 @@ static void set(struct dns_hosts *h, struct dns_answer *a)
 	host->answer = a;
 }
 
+void dns_hosts_authenticate(struct dns_hosts *h)
+{
+	map_for_each(it, &h->map)
+		map_entry(it, struct host, node)->answer->authenticated = true;
+}
+
 struct dns_hosts *dns_hosts_copy(const struct dns_hosts *h)
 {
 	struct dns_hosts *to = dns_hosts_new();
@@ -78,6 +84,7 @@ struct dns_hosts *dns_hosts_copy(const struct dns_hosts *h)
 		struct dns_answer *b = a->result == DNS_OK
 					       ? dns_answer_new(a->type, a->name, a->record, a->n)
 					       : dns_answer_new_empty(a->type, a->name, a->result, a->why);
+		b->authenticated = a->authenticated;
 		b->ttl_s = a->ttl_s;
 		set(to, b);
 	}

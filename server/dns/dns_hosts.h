@@ -36,6 +36,9 @@ int dns_hosts_add(struct dns_hosts *h, struct span name, enum dns_type type, str
 int dns_hosts_add_result(struct dns_hosts *h, struct span name, enum dns_type type, enum dns_result result,
 			 struct errtext *why);
 
+/* All that is in it, and in copies of it, counts as validated by DNSSEC. */
+void dns_hosts_authenticate(struct dns_hosts *h);
+
 /* Borrowed, as long as the table is not changed; NULL when @name, canonical, is not in it. */
 struct dns_answer *dns_hosts_get(const struct dns_hosts *h, enum dns_type type, struct span name);
 size_t dns_hosts_count(const struct dns_hosts *h);

@@ -7,6 +7,7 @@
 #include "base/check.h"
 #include "base/mem.h"
 #include "main/config_priv.h"
+#include "main/config_route_tls.h"
 #include "smtp/smtp_ehlo.h"
 
 /* ---- tools of the builders ---------------------------------------------------------------------------------------- */
@@ -86,6 +87,7 @@ static void config_free(struct config *cfg)
 		ip_set_free(&s->set);
 	}
 	route_table_deinit(&cfg->routes);
+	config_route_tls_free(cfg);
 	dkim_signer_free(&cfg->dkim);
 	policy_bundle_unref(&cfg->bundle);
 	arena_free(&cfg->mem_);
@@ -124,6 +126,7 @@ static int config_build(struct policy_bundle *bundle, const char *file, struct c
 	atomic_init(&cfg->refs_, 1);
 	cfg->mem_ = arena_new(CONFIG_MEM_MAX);
 	list_init(&cfg->sets_);
+	map_init(&cfg->tls_clients_);
 	route_table_init(&cfg->routes);
 	cfg->bundle = bundle;
 	cfg->file = arena_dup(cfg->mem_, span_of(file));

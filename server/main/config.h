@@ -71,7 +71,8 @@ struct config {
 	/* internal */
 	_Atomic unsigned refs_;
 	struct arena *mem_;
-	struct list sets_; /* of networks */
+	struct list sets_;       /* of networks */
+	struct map tls_clients_; /* of routes */
 };
 
 /* Problems are added to @problems, also when it succeeds (warnings). Returns 0, or -ERR_INVAL, -ERR_IO, -ERR_NOTFOUND, -ERR_TOOBIG

@@ -1,5 +1,5 @@
 /* main/config_route.c - routes of the configuration. */
-#include "main/config_priv.h"
+#include "main/config_route_tls.h"
 
 static enum mx_families families_of(struct span word)
 {
@@ -72,11 +72,15 @@ static void build_route(struct config_build *b, const struct config_value *v)
 		.connect_timeout_us = config_us(v, "connect_timeout"),
 		.idle_timeout_us = config_us(v, "idle_timeout"),
 		.timeout_percent = config_u32(v, "timeout_percent"),
+		.auth_unverified = config_bool(config_get(v, "auth_unverified"), false),
 	};
 
 	build_schedule(b, v, &r.schedule);
 	build_hosts(b, config_get(v, "via"), &r);
 	build_source(b, config_get(v, "source"), &r);
+	config_route_tls_build(b, v, &r);
+	if (config_get(v, "auth") || config_count(config_get(v, "auth_by_sender")))
+		config_complain(b, v, "authentication comes with a later version; leave it out");
 	const struct route *added = route_table_add(&b->cfg->routes, &r);
 	if (!added) {
 		config_complain(b, v, "route \"%.*s\" is there twice", SPAN_ARG(r.name));

@@ -44,9 +44,10 @@ struct queue_job;
 struct queue_dest_priv;
 
 struct queue_dest {
-	struct span name;     /* "<route>|<next hop>", for people and for the ledger */
+	struct span name;     /* "<route>|<next hop>[|<variant>]", for people and for the ledger */
 	struct span route;    /* the route's name */
 	struct span next_hop; /* the recipient domain, or "[host]:port" of the route */
+	struct span variant;  /* what else keeps connections apart: "as a.example", "requiretls"; mostly empty */
 	/* Delivery's and main's, from ops->route or ops->refresh. NULL: the route is gone; ready() does
 	 * not come any more. */
 	const void *route_config;
@@ -135,7 +136,7 @@ struct queue_work {
 };
 
 struct queue_route {
-	struct span name, next_hop;
+	struct span name, next_hop, variant;
 	const void *config;
 	const struct schedule *schedule;
 	struct ledger_limits limits;

@@ -65,6 +65,7 @@ static struct queue_dest_priv *dest_new(struct queue *q, struct span name, const
 		.name = span_make(d->text, name.n),
 		.route = span_make(d->text, route->name.n),
 		.next_hop = span_make(d->text + route->name.n + 1, route->next_hop.n),
+		.variant = span_make(d->text + name.n - route->variant.n, route->variant.n),
 		.route_config = route->config,
 		.schedule = route->schedule,
 		.limits = route->limits,
@@ -88,6 +89,10 @@ struct queue_dest_priv *queue_dest_get(struct queue *q, const struct queue_route
 	buf_add_span(&q->scratch, route->name);
 	buf_add_char(&q->scratch, '|');
 	buf_add_span(&q->scratch, route->next_hop);
+	if (route->variant.n) {
+		buf_add_char(&q->scratch, '|');
+		buf_add_span(&q->scratch, route->variant);
+	}
 	require(!q->scratch.overflow);
 	struct map_node *node = map_get(&q->dests, buf_span(&q->scratch));
 

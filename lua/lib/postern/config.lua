@@ -247,6 +247,7 @@ function M.load(source, filename, host)
   local problems = report.new(filename)
   local said = words.new(host, problems, source)
   local complete = evaluate(source, filename, host, problems, said)
+  said:find_secrets()
   local profile_names = {}
   for _, item in ipairs(said.declared.profile) do profile_names[item.name] = true end
   local checker = scopes.new(host, problems, said, profile_names)

@@ -6,10 +6,12 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "auth/auth_client.h"
 #include "base/buf.h"
 #include "base/mem.h"
 #include "delivery/delivery.h"
 #include "io/tcp.h"
+#include "tls/tls_stream.h"
 
 #define SECOND INT64_C(1000000)
 
@@ -20,14 +22,22 @@ struct server {
 	struct ip_endpoint at;
 	const char *greeting, *ehlo, *helo, *mail, *rcpt, *rcpt2, *data, *end, *bdat, *quit; /* replies; NULL: hangs up there */
 	bool silent_at_quit, slow;
+	struct tls_server *tls;                 /* NULL: it cannot */
+	const char *starttls, *tls_ehlo, *auth; /* replies; tls_ehlo: under TLS, NULL: as ehlo */
+	bool breaks_handshake, implicit;
 	struct server_conn *conn[32];
-	unsigned nconns, messages, closed;
+	unsigned nconns, messages, closed, handshakes, handshakes_failed;
 	struct buf said, content; /* all commands; all content as it came */
+	struct buf clear;         /* commands that came in the clear */
 };
 
 struct server_conn {
 	struct server *sv;
-	struct stream *s;
+	struct stream *s; /* NULL: closed, or in a handshake */
+	struct scope scope;
+	struct tls_handshake handshake;
+	bool tls, in_auth;
+	bool broken; /* the next octets are a ClientHello, and not welcome */
 	bool in_data;
 	uint64_t chunk;
 	bool last;
@@ -42,6 +52,24 @@ static void server_reply(struct server_conn *c, const char *reply)
 		stream_write(c->s, span_of(reply));
 }
 
+static void server_shaken(struct op *op);
+
+static void server_starttls(struct server_conn *c)
+{
+	struct stream *lower = c->s;
+
+	server_reply(c, c->sv->starttls);
+	if (!c->sv->tls || !c->sv->starttls || c->sv->starttls[0] != '2')
+		return;
+	stream_flush(lower);
+	c->broken = c->sv->breaks_handshake;
+	if (c->broken)
+		return;
+	c->s = NULL;
+	tls_handshake_init(&c->handshake, server_shaken);
+	NEED(tls_accept_start(&c->handshake, &c->scope, lower, c->sv->tls, 10 * SECOND) == 0);
+}
+
 static void server_command(struct server_conn *c, struct span line)
 {
 	struct server *sv = c->sv;
@@ -49,9 +77,21 @@ static void server_command(struct server_conn *c, struct span line)
 
 	buf_add_span(&sv->said, line);
 	buf_add(&sv->said, "\n", 1);
-	if (span_ieq(verb, SPAN("EHLO")))
-		server_reply(c, sv->ehlo);
-	else if (span_ieq(verb, SPAN("HELO")))
+	if (!c->tls) {
+		buf_add_span(&sv->clear, line);
+		buf_add(&sv->clear, "\n", 1);
+	}
+	if (c->in_auth) {
+		c->in_auth = false;
+		server_reply(c, "235 2.7.0 Authentication successful\r\n");
+	} else if (span_ieq(verb, SPAN("EHLO")))
+		server_reply(c, c->tls && sv->tls_ehlo ? sv->tls_ehlo : sv->ehlo);
+	else if (span_ieq(verb, SPAN("STAR")))
+		server_starttls(c);
+	else if (span_ieq(verb, SPAN("AUTH"))) {
+		c->in_auth = sv->auth && sv->auth[0] == '3';
+		server_reply(c, sv->auth);
+	} else if (span_ieq(verb, SPAN("HELO")))
 		server_reply(c, sv->helo);
 	else if (span_ieq(verb, SPAN("MAIL")))
 		c->rcpts = 0, server_reply(c, sv->mail);
@@ -119,16 +159,23 @@ static void server_readable(struct stream *s, void *owner)
 {
 	struct server_conn *c = owner;
 
-	(void)s;
+	if (c->s != s)
+		return;
+	if (c->broken && stream_input(s).n) {
+		stream_consume(s, stream_input(s).n);
+		stream_write(s, SPAN("\x15\x03\x01\x00\x02\x02\x28")); /* an alert: handshake_failure */
+		stream_close(s, true);
+		return;
+	}
 	if (c->sv->slow && c->in_data && stream_input(c->s).n > 10000) {
 		buf_add_span(&c->sv->content, span_first(stream_input(c->s), 10000));
 		stream_consume(c->s, 10000);
 		stream_want_input(c->s, true);
 		return;
 	}
-	while (server_step(c))
+	while (c->s && server_step(c))
 		;
-	if (stream_eof(c->s))
+	if (c->s && stream_eof(c->s))
 		stream_close(c->s, false);
 }
 
@@ -144,6 +191,24 @@ static void server_closed(struct stream *s, void *owner, int err)
 
 static const struct stream_events server_events = { .readable = server_readable, .closed = server_closed };
 
+static void server_shaken(struct op *op)
+{
+	struct server_conn *c = container_of(op, struct server_conn, handshake.op);
+
+	if (op->status < 0) {
+		c->sv->handshakes_failed++;
+		c->sv->closed++;
+		return;
+	}
+	c->sv->handshakes++;
+	c->tls = true;
+	c->s = c->handshake.stream_r;
+	stream_set_owner(c->s, &server_events, c);
+	stream_want_input(c->s, true);
+	if (c->sv->implicit)
+		server_reply(c, c->sv->greeting);
+}
+
 static void server_accepted(void *arg, struct stream *s)
 {
 	struct server *sv = arg;
@@ -151,14 +216,23 @@ static void server_accepted(void *arg, struct stream *s)
 
 	NEED(sv->nconns < ARRAY_LEN(sv->conn));
 	*c = (struct server_conn){ .sv = sv, .s = s };
+	scope_init(&c->scope, s->loop, NULL);
 	sv->conn[sv->nconns++] = c;
 	stream_set_owner(s, &server_events, c);
+	if (sv->implicit) {
+		c->s = NULL;
+		tls_handshake_init(&c->handshake, server_shaken);
+		NEED(tls_accept_start(&c->handshake, &c->scope, s, sv->tls, 10 * SECOND) == 0);
+		return;
+	}
 	server_reply(c, sv->greeting);
 }
 
+static uint16_t bed_port; /* 0: any */
+
 static void server_start(struct server *sv, struct loop *loop)
 {
-	struct ip_endpoint at = { .port = 0 };
+	struct ip_endpoint at = { .port = bed_port };
 	struct errtext e;
 
 	*sv = (struct server){ .greeting = "220 mx.example ESMTP\r\n",
@@ -170,7 +244,10 @@ static void server_start(struct server *sv, struct loop *loop)
 			       .end = "250 2.0.0 taken\r\n",
 			       .bdat = "250 2.0.0 chunk\r\n",
 			       .quit = "221 bye\r\n",
+			       .starttls = "220 go\r\n",
+			       .auth = "235 2.7.0 Authentication successful\r\n",
 			       .said = BUF_INIT(1 << 20),
+			       .clear = BUF_INIT(1 << 20),
 			       .content = BUF_INIT(32 << 20) };
 	NEED(ip_parse(SPAN("127.0.0.1"), &at.addr));
 	const int fd = tcp_listen_fd(&at, 16, &sv->at, &e);
@@ -180,9 +257,11 @@ static void server_start(struct server *sv, struct loop *loop)
 
 static void server_stop(struct server *sv)
 {
-	for (unsigned i = 0; i < sv->nconns; i++)
+	for (unsigned i = 0; i < sv->nconns; i++) {
+		scope_close(&sv->conn[i]->scope);
 		if (sv->conn[i]->s)
 			stream_close(sv->conn[i]->s, false);
+	}
 	if (sv->listener)
 		listener_close(&sv->listener);
 }
@@ -191,7 +270,9 @@ static void server_free(struct server *sv)
 {
 	for (unsigned i = 0; i < sv->nconns; i++)
 		free(sv->conn[i]);
+	tls_server_unref(&sv->tls);
 	buf_free(&sv->said);
+	buf_free(&sv->clear);
 	buf_free(&sv->content);
 }
 
@@ -240,8 +321,12 @@ struct bed {
 	unsigned njobs, conns, puts_back, dest_failed, dest_ok, pokes, load_busy;
 	unsigned in_ready;
 	bool wanted, read_waits;
+	char *sender;       /* of messages; NULL: a@example.edu */
+	uint32_t env_flags; /* likewise */
+	struct auth_credential *credential; /* the fake's, see below */
 	struct told told[OUTCOMES_MAX];
 	unsigned ntold;
+	struct told failed; /* the last reason of queue_dest_failed() */
 	struct spool_read *read;
 	struct buf report, report_meta;
 	int notice_status;
@@ -338,8 +423,13 @@ void queue_put_back(struct queue *q, struct queue_job *job)
 
 void queue_dest_failed(struct queue *q, struct queue_dest *dest, const struct queue_outcome *why)
 {
-	(void)dest, (void)why;
-	q->bed->dest_failed++;
+	struct bed *b = q->bed;
+
+	(void)dest;
+	b->dest_failed++;
+	b->failed = (struct told){ .status = why->status, .code = why->code };
+	snprintf(b->failed.enhanced, sizeof b->failed.enhanced, "%.*s", SPAN_ARG(why->enhanced));
+	snprintf(b->failed.text, sizeof b->failed.text, "%.*s", SPAN_ARG(why->text));
 }
 
 void queue_dest_ok(struct queue *q, struct queue_dest *dest)
@@ -474,11 +564,101 @@ int spool_commit_start(struct spool_commit *c, struct scope *scope, struct spool
 	return 0;
 }
 
+/* ---- a login ---------------------------------------------------------------------------------------------------- */
+
+/* Stands in for auth/auth_client.c: PLAIN, or LOGIN in two steps, at once or later. */
+struct auth_credential {
+	const char *user;
+	bool later, fails, proof_fails;
+	unsigned started, stepped, accepted, refused, alive;
+	int refused_code;
+	struct op *waits;
+};
+
+void auth_client_init(struct auth_client *x, struct auth_credential *credential,
+		      const struct auth_client_channel *channel, void (*done)(struct op *op))
+{
+	*x = (struct auth_client){ .credential = credential, .channel = *channel };
+	op_init(&x->op, done);
+	credential->alive++;
+}
+
+static inline int auth_fake(struct auth_client *x, struct scope *scope, int64_t deadline_us)
+{
+	const int err = op_begin(&x->op, scope, "login", deadline_us, bed_op_cancel);
+
+	if (err < 0)
+		return err;
+	x->result = x->credential->fails ? AUTH_CLIENT_FAILED : AUTH_CLIENT_SEND;
+	snprintf(x->why, sizeof x->why, "the token endpoint says no");
+	if (x->credential->later)
+		x->credential->waits = &x->op;
+	else
+		op_complete(&x->op, 0);
+	return 0;
+}
+
+int auth_client_start(struct auth_client *x, struct scope *scope, struct span offered, int64_t deadline_us)
+{
+	const bool plain = span_find(offered, SPAN("PLAIN")) >= 0;
+
+	CHECK(x->channel.verified || x->channel.host.n > 0);
+	x->credential->started++;
+	x->mech = plain ? "PLAIN" : "LOGIN";
+	x->has_response = plain;
+	x->response = SPAN("AHNlY3JldA==");
+	return auth_fake(x, scope, deadline_us);
+}
+
+int auth_client_next(struct auth_client *x, struct scope *scope, struct span challenge, int64_t deadline_us)
+{
+	(void)challenge;
+	x->credential->stepped++;
+	x->response = SPAN("c2VjcmV0");
+	return auth_fake(x, scope, deadline_us);
+}
+
+int auth_client_accepted(struct auth_client *x)
+{
+	x->credential->accepted++;
+	snprintf(x->why, sizeof x->why, "the server did not prove itself");
+	return x->credential->proof_fails ? -ERR_DENIED : 0;
+}
+
+void auth_client_refused(struct auth_client *x, int code, struct span text)
+{
+	(void)text;
+	x->credential->refused++;
+	x->credential->refused_code = code;
+}
+
+void auth_client_deinit(struct auth_client *x)
+{
+	CHECK(!op_pending(&x->op));
+	x->credential->alive--;
+}
+
+struct span auth_credential_user(const struct auth_credential *c)
+{
+	return span_of(c->user);
+}
+
 /* ---- the bed --------------------------------------------------------------------------------------------------- */
 
 static void bed_sink(void *arg, struct span lines)
 {
 	buf_add_span(&((struct bed *)arg)->lines, lines);
+}
+
+static struct route *bed_route; /* the only one, for tests to change before the first message */
+
+/* What a test adds to the DNS. */
+static void (*bed_more_hosts)(struct dns_hosts *hosts);
+
+static inline void bed_hosts(struct dns_hosts *hosts)
+{
+	if (bed_more_hosts)
+		bed_more_hosts(hosts);
 }
 
 static inline void bed_start(struct bed *b)
@@ -496,6 +676,7 @@ static inline void bed_start(struct bed *b)
 	dns_hosts_add(hosts, SPAN("example.org"), DNS_MX, SPAN("20 live.example.org"), &why);
 	dns_hosts_add(hosts, SPAN("dead.example.org"), DNS_A, SPAN("127.0.0.2"), &why); /* nobody listens */
 	dns_hosts_add(hosts, SPAN("live.example.org"), DNS_A, SPAN("127.0.0.1"), &why);
+	bed_hosts(hosts);
 	dns_hosts_add_result(hosts, SPAN("gone.example"), DNS_MX, DNS_NXDOMAIN, &why);
 	dns_hosts_add_result(hosts, SPAN("down.example"), DNS_MX, DNS_TEMPFAIL, &why);
 	dc.offline = true;
@@ -512,7 +693,7 @@ static inline void bed_start(struct bed *b)
 				   .idle_timeout_us = 60 * SECOND,
 				   .timeout_percent = 100 };
 	schedule_init(&b->route.schedule);
-	b->routes.other = route_table_add(&b->routes, &b->route);
+	b->routes.other = bed_route = route_table_add(&b->routes, &b->route);
 	b->cfg = (struct delivery_config){
 		.hostname = SPAN("relay.example.edu"), .routes = &b->routes, .links_max = 10, .help_text = SPAN("Ask us")
 	};
@@ -534,7 +715,9 @@ static inline struct queue_job *bed_job(struct bed *b, uint32_t n, struct span h
 {
 	static const char *const addresses[] = { "r0@example.org", "r1@example.org", "r2@example.org", "r3@example.org" };
 	struct envelope_rcpt rcpt[4];
-	struct envelope env = { .sender = SPAN("a@example.edu"), .arrived_at_us = loop_wall_us(b->loop), .rcpt = rcpt, .nrcpt = n };
+	struct envelope env = { .sender = b->sender ? span_of(b->sender) : SPAN("a@example.edu"),
+				.flags = b->env_flags,
+				.arrived_at_us = loop_wall_us(b->loop), .rcpt = rcpt, .nrcpt = n };
 
 	NEED(b->njobs < JOBS_MAX);
 	struct queue_job *j = &b->job[b->njobs++];

@@ -33,7 +33,10 @@ end
 
 function M:default_of(option, place)
   local default = option.default
-  if option[2] == "table" then return self:check_scope(option.scope, {}, place, self.subject .. option[1] .. ".") end
+  if option.optional then return nil end
+  if option[2] == "table" or option[2] == "shorthand" and default == nil then
+    return self:check_scope(option.scope, {}, place, self.subject .. option[1] .. ".")
+  end
   if type(default) == "table" and default.from then return self:from_root(default.from) end
   if default == nil then return nil end
   return types[option[2]](self, option, default, place)

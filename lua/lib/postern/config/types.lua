@@ -149,7 +149,53 @@ function T.table(c, option, value, place)
   if type(value) ~= "table" or getmetatable(value) then
     return fail(c, place, option, "%s is no table; write %s = { ... }", name_of(value), option[1])
   end
+  local plain = c:check_scope(option.scope, value, place, (c.subject or "") .. option[1] .. ".")
+  if option.optional then plain._file, plain._line = place.file, place.line end
+  return plain
+end
+
+-- One word, or a table of the scope in which it is option.word: tls = "verify", tls = { level = "verify", ca = "ca.pem" }.
+function T.shorthand(c, option, value, place)
+  if type(value) == "string" then value = { [option.word] = value } end
+  if type(value) ~= "table" or getmetatable(value) then
+    return fail(c, place, option, "%s is neither a word nor a table", name_of(value))
+  end
   return c:check_scope(option.scope, value, place, (c.subject or "") .. option[1] .. ".")
+end
+
+-- Tables by name; sorted, as { name =, ... } each.
+function T.named_tables(c, option, value, place)
+  if type(value) ~= "table" or getmetatable(value) then
+    return fail(c, place, option, "%s is no table; write %s = { [\"name\"] = { ... } }", name_of(value), option[1])
+  end
+  local list, seen, one = {}, {}, { option[1], option[2], option[3], scope = option.scope }
+  for key, item in pairs(value) do
+    local where = c.report:inside(place, value, key)
+    local name = T[option.key](c, one, key, where)
+    if name and seen[name] then fail(c, where, option, "%q is there twice", name) end
+    if name and not seen[name] and type(item) == "table" and not getmetatable(item) then
+      seen[name] = true
+      local plain = c:check_scope(option.scope, item, where, ("%s%s[%q]."):format(c.subject or "", option[1], name))
+      plain.name, plain._file, plain._line = name, where.file, where.line
+      list[#list + 1] = plain
+    elseif name and not seen[name] then
+      fail(c, where, option, "%s of %q is no table; write { ... }", name_of(item), name)
+    end
+  end
+  if option.max and #list > option.max then return fail(c, place, option, "has %d; at most %d", #list, option.max) end
+  table.sort(list, function(a, b) return a.name < b.name end)
+  return list
+end
+
+-- { name =, path = or variable = }: only where it is; C reads it.
+function T.secret(c, option, value, place)
+  local found = c.words:found_secret(value)
+  if found then
+    return { name = found.name, path = found.path, variable = found.variable, _file = place.file, _line = place.line }
+  end
+  if type(value) == "table" and getmetatable(value) and getmetatable(value).word == "secret" then return nil end -- said already
+  -- The value may be one all the same: it is not repeated.
+  return fail(c, place, option, "is to be secret \"name\", which stands for a file or an environment variable")
 end
 
 -- ---- lists -----------------------------------------------------------------------------------------------------------
@@ -199,6 +245,12 @@ T.servers = set_of(one_server)
 T.addresses = set_of(one_address)
 T.networks = set_of(one_network)
 T.domains = set_of(T.domain)
+-- Names of certificates: ".example.org" is any one label below it.
+T.names = set_of(function(c, option, value, place)
+  local dot, rest = tostring(value):match("^(%.?)(.*)$")
+  local name = type(value) == "string" and (c.host.check("domain", rest) or dot == "" and c.host.check("ip", rest))
+  return name and dot .. name or fail(c, place, option, "%s is no name that a certificate could have", name_of(value))
+end)
 
 function T.words(c, option, value, place)
   if option.all and value == "all" then return option.words end

@@ -228,18 +228,38 @@ local function env_word(self, name, otherwise)
   return ""
 end
 
+-- A value that says nothing: where it is found is known when the whole file was read, for secrets_dir may come behind it.
 local function secret_word(self, name)
   local place = here(self)
-  if not is_name(name) then
-    self.report:problem(place, "secret: %s is no name of letters, digits, and ._-", name_of(name))
-  else
-    local variable = "POSTERN_SECRET_" .. name:upper():gsub("[^%w]", "_")
-    local path = "secrets/" .. name
-    if not self.host.env(variable) and not self.host.exists(path) then
-      self.report:problem(place, "secret %q: there is neither the environment variable %s nor the file %s", name, variable, path)
+  local good = is_name(name)
+  if not good then self.report:problem(place, "secret: %s is no name of letters, digits, and ._-", name_of(name)) end
+  local value = setmetatable({}, { word = "secret", __tostring = function() return "a secret" end,
+    __metatable = { word = "secret" } })
+  if good then self.secrets[value] = { name = name, place = place } end
+  return value
+end
+
+local function find_secret(self, secret)
+  local variable = "POSTERN_SECRET_" .. secret.name:upper():gsub("[^%w]", "_")
+  if self.host.env(variable) then
+    secret.variable = variable
+    return
+  end
+  local looked = {}
+  local own = self.values.secrets_dir
+  local dirs = { self.host.env("CREDENTIALS_DIRECTORY") or "", type(own) == "string" and own or "secrets" }
+  for i = 1, 2 do
+    local path = dirs[i] ~= "" and dirs[i]:gsub("/+$", "") .. "/" .. secret.name
+    if path then
+      looked[#looked + 1] = path
+      if self.host.exists(path) then
+        secret.path = path:sub(1, 1) == "/" and path or self.host.dir:gsub("/+$", "") .. "/" .. path
+        return
+      end
     end
   end
-  return setmetatable({}, { word = "secret", __tostring = function() return "a secret" end, __metatable = { word = "secret" } })
+  self.report:problem(secret.place, "secret %q: there is neither the environment variable %s nor the file %s", secret.name,
+    variable, table.concat(looked, " or "))
 end
 
 -- ---- the environment of the file --------------------------------------------------------------------------------------
@@ -318,7 +338,7 @@ end
 function M.new(host, problems, source)
   local self = setmetatable({
     host = host, report = problems, places = places.scan(source, DECLARATIONS),
-    values = {}, set_at = {}, declared = { listener = {}, route = {}, profile = {} }, pending = {}, plain = {},
+    values = {}, set_at = {}, declared = { listener = {}, route = {}, profile = {} }, pending = {}, plain = {}, secrets = {},
   }, M)
   local methods = use_methods(self)
   self.use_type = {
@@ -327,6 +347,19 @@ function M.new(host, problems, source)
     __call = function(use, options) return set_options(self, use, options) end,
   }
   return self
+end
+
+-- Where each secret is; what is in no place is a problem.
+function M:find_secrets()
+  local list = {}
+  for _, secret in pairs(self.secrets) do list[#list + 1] = secret end
+  for _, secret in ipairs(list) do find_secret(self, secret) end
+end
+
+-- { name =, path = or variable = } of what `secret` returned; nil: it is something else, or a problem was said.
+function M:found_secret(value)
+  local secret = type(value) == "table" and self.secrets[value]
+  return secret and (secret.path or secret.variable) and secret or nil
 end
 
 -- `listener "x"` that nothing came behind.
