@@ -2,6 +2,7 @@
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "base/buf.h"
 #include "base/check.h"
@@ -98,6 +99,13 @@ static struct span fingerprint(struct told *t, const X509 *x)
 	return keep(t, span_make(hex, 2 * n));
 }
 
+static int64_t until(const X509 *x)
+{
+	struct tm tm;
+
+	return ASN1_TIME_to_tm(X509_get0_notAfter(x), &tm) == 1 ? (int64_t)timegm(&tm) : 0;
+}
+
 static void tell_cert(struct told *t, SSL *ssl)
 {
 	struct tls_info *info = &t->info;
@@ -116,6 +124,7 @@ static void tell_cert(struct told *t, SSL *ssl)
 	info->common_name = common_name(t, X509_get_subject_name(x));
 	info->fingerprint = fingerprint(t, x);
 	alternative_names(t, x);
+	info->cert_until_s = until(x);
 }
 
 struct tls_info *tls_info_new(const struct tls_filter *f)

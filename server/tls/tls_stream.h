@@ -76,6 +76,7 @@ struct tls_info {
 	struct span dns_name; /* first dNSName; else empty */
 	struct span issuer;
 	struct span fingerprint; /* SHA-256, lower case hexadecimal */
+	int64_t cert_until_s;    /* notAfter, seconds since 1970; 0: not known */
 };
 
 struct tls_handshake {

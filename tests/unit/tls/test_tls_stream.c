@@ -1,5 +1,7 @@
 #include "tls/tls_stream.h"
 
+#include <time.h>
+
 #include "tls_bed.h"
 
 /* ---- what most of them need: a CA and one certificate ------------------------------------------------------ */
@@ -120,6 +122,8 @@ static void info_says_how_it_is_protected(void)
 	CHECK_SPAN("mx.example", client->dns_name);
 	CHECK_SPAN("", client->email);
 	CHECK_INT(64, client->fingerprint.n);
+	const int64_t left_s = client->cert_until_s - (int64_t)time(NULL);
+	CHECK(left_s > 3649 * CERT_DAY_S && left_s <= 3650 * CERT_DAY_S);
 	bed_end(&b);
 	tear_down();
 }
