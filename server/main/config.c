@@ -89,6 +89,7 @@ static void config_free(struct config *cfg)
 	route_table_deinit(&cfg->routes);
 	config_route_tls_free(cfg);
 	dkim_signer_free(&cfg->dkim);
+	config_credentials_free(cfg);
 	policy_bundle_unref(&cfg->bundle);
 	arena_free(&cfg->mem_);
 	free(cfg);
@@ -127,6 +128,8 @@ static int config_build(struct policy_bundle *bundle, const char *file, struct c
 	cfg->mem_ = arena_new(CONFIG_MEM_MAX);
 	list_init(&cfg->sets_);
 	map_init(&cfg->tls_clients_);
+	list_init(&cfg->credentials_);
+	list_init(&cfg->tokens_);
 	route_table_init(&cfg->routes);
 	cfg->bundle = bundle;
 	cfg->file = arena_dup(cfg->mem_, span_of(file));

@@ -73,6 +73,8 @@ struct config {
 	struct arena *mem_;
 	struct list sets_;       /* of networks */
 	struct map tls_clients_; /* of routes */
+	struct list credentials_, tokens_;
+	struct auth_services *services_; /* NULL: no credentials */
 };
 
 /* Problems are added to @problems, also when it succeeds (warnings). Returns 0, or -ERR_INVAL, -ERR_IO, -ERR_NOTFOUND, -ERR_TOOBIG
@@ -92,6 +94,12 @@ const struct config_listener *config_listener_by_name(const struct config *cfg, 
  * any, the reload is refused and @now stays in force as a whole. */
 size_t config_reload_check(const struct config *now, const struct config *next,
 			   struct config_problems *problems);
+
+/* Tokens that a credential of @now has are those of @next too, where it says the same. Before @next is used. */
+void config_inherit(struct config *next, const struct config *now);
+/* Secrets whose files changed are read again. @told hears of each that did (1), or why not (-ERR_x; all stays as it was). */
+void config_refresh_secrets(const struct config *cfg,
+			    void (*told)(void *arg, struct span name, int result, const char *text), void *arg);
 
 /* `postern check`: loads @file and writes every problem as "file:line: text", or as one JSON object, and a last line that sums up.
  * Returns the exit status: 0, or 1 if there is a problem that is not a warning. */

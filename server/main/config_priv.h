@@ -16,11 +16,15 @@ struct config_build {
 	const struct config_value *root;
 };
 
-/* Each adds problems and goes on. Listeners want profiles, routes the rest. */
+/* Each adds problems and goes on. Listeners want profiles and keys, routes the rest. */
 void config_build_dkim(struct config_build *b);
 void config_build_listeners(struct config_build *b);
 void config_build_routes(struct config_build *b);
 void config_build_services(struct config_build *b);
+
+/* `auth`, `auth_by_sender` of a route: @r's auth, by_sender. */
+void config_build_auth(struct config_build *b, const struct config_value *route, struct route *r);
+void config_credentials_free(struct config *cfg);
 
 /* From the arena of the snapshot; the process ends without memory for it: a configuration of that size was refused before. */
 void *config_alloc(struct config_build *b, size_t count, size_t size);

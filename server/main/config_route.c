@@ -78,9 +78,8 @@ static void build_route(struct config_build *b, const struct config_value *v)
 	build_schedule(b, v, &r.schedule);
 	build_hosts(b, config_get(v, "via"), &r);
 	build_source(b, config_get(v, "source"), &r);
+	config_build_auth(b, v, &r);
 	config_route_tls_build(b, v, &r);
-	if (config_get(v, "auth") || config_count(config_get(v, "auth_by_sender")))
-		config_complain(b, v, "authentication comes with a later version; leave it out");
 	const struct route *added = route_table_add(&b->cfg->routes, &r);
 	if (!added) {
 		config_complain(b, v, "route \"%.*s\" is there twice", SPAN_ARG(r.name));
