@@ -23,7 +23,8 @@ enum {
 static void drop_plain(struct tls_filter *f)
 {
 	if (f->plain)
-		mem_wipe(f->plain, f->unread.p ? (size_t)(f->unread.p + f->unread.n - f->plain) : f->plain_cap);
+		mem_wipe(f->plain,
+			 f->unread.p ? (size_t)(f->unread.p + f->unread.n - f->plain) : f->plain_cap);
 	free(f->plain);
 	f->plain = NULL;
 	f->plain_cap = 0;
