@@ -9,8 +9,13 @@ begins a comment line.
     dns d1 set                    another zone; follows
     sink s1 [options]             `postern sink`, keeping what it gets
     server u1                     an SMTP server that says what it is told; its dialogue follows, S: is what it says, C: what it
-                                  must hear. Each further `server u1` is the dialogue of one more connection
+                                  must hear; R: as S: but octets as they are; `tls @k1@` begins TLS, `tls @k1@ fails` must not
+                                  succeed. Each further `server u1` is the dialogue of one more connection
     server u1 done                all of its dialogues were held, within seconds
+    server u1 clear lacks MAIL a@b.example ...   none of these words came outside of TLS
+    ca a1                         a CA; @a1@ is the file of its certificate
+    cert k1 mx.example.org,127.0.0.1 [by a1]     a certificate, its chain and key, in the file @k1@; without `by` it signs itself;
+                                  @k1.tlsa@ is its TLSA record
     stop s1 | start s1            on the same port
 
   the relay
@@ -63,6 +68,7 @@ import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
 
 import bed as b  # noqa: E402
+import certs  # noqa: E402
 import dns_server  # noqa: E402
 from scripted import ScriptedServer, escape, fields_match, pattern  # noqa: E402
 
@@ -111,6 +117,10 @@ class Scenario:
                 text = text.replace("@%s@" % name, str(thing.port))
             if isinstance(thing, b.Relay):
                 text = text.replace("@%s.dir@" % name, thing.dir)
+            if isinstance(thing, (certs.Ca, certs.Cert)):
+                text = text.replace("@%s@" % name, thing.path)
+            if isinstance(thing, certs.Cert):
+                text = text.replace("@%s.tlsa@" % name, thing.tlsa)
         for name, value in self.kept.items():
             text = text.replace("@%s@" % name, value)
         return text.replace("@DIR@", self.bed.path(relay)) if relay else text
@@ -139,8 +149,19 @@ class Scenario:
         server = self.thing(name, ScriptedServer)
         if words[2:] == ["done"]:
             server.wait_done()
+        elif words[2:4] == ["clear", "lacks"]:
+            for word in words[4:]:
+                if word.encode() in server.clear:
+                    self.fail("%r came outside of TLS: %r" % (word, bytes(server.clear)))
         else:
             server.add([(number, self.fill(text)) for number, text in under])
+
+    def do_ca(self, words, under):
+        self.things[words[1]] = certs.Ca(self.bed.dir, words[1])
+
+    def do_cert(self, words, under):
+        ca = self.thing(words[4], certs.Ca) if words[3:4] == ["by"] else None
+        self.things[words[1]] = certs.Cert(self.bed.dir, words[1], words[2].split(","), ca)
 
     def do_sink(self, words, under):
         name = words[1]

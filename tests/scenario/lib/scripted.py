@@ -1,6 +1,7 @@
 """scripted.py - what dialogues are made of, and an SMTP server that follows one."""
 import re
 import socket
+import ssl
 import threading
 import time
 
@@ -38,8 +39,26 @@ def fields_match(record, fields):
     return True
 
 
+class Tap:
+    """A socket of which what is heard is kept."""
+
+    def __init__(self, connection, heard):
+        self.connection = connection
+        self.heard = heard
+
+    def recv(self, size):
+        data = self.connection.recv(size)
+        self.heard += data
+        return data
+
+    def __getattr__(self, name):
+        return getattr(self.connection, name)
+
+
 class ScriptedServer:
-    """Accepts one connection per dialogue, in their order; S: is said, C: must be heard, D: reads a message to its dot."""
+    """Accepts one connection per dialogue, in their order; S: is said, R: is said as it is, C: must be heard, D: reads a message to
+    its dot, `tls FILE` makes the connection one under TLS with that certificate, and with `fails` behind it that must not succeed.
+    What came outside of TLS is kept in `clear`."""
 
     def __init__(self, path):
         self.path = path
@@ -50,6 +69,7 @@ class ScriptedServer:
         self.problem = None
         self.changed = threading.Condition()
         self.thread = None
+        self.clear = bytearray()
 
     def start(self):
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
@@ -97,20 +117,43 @@ class ScriptedServer:
                         return
                     lines = self.dialogues[self.done] if len(self.dialogues) > self.done else None
                 problem = None
+                self.peer = None
                 try:
                     if lines is None:
                         raise bed.Failure("%s: a connection came without a dialogue for it" % self.path)
                     self._play(connection, lines)
                 except (bed.Failure, OSError) as failure:
                     problem = str(failure)
+                if self.peer:
+                    self.peer.close()
                 with self.changed:
                     self.done += 1
                     self.problem = self.problem or problem
                     self.changed.notify_all()
 
+    def _start_tls(self, peer, number, file, fails):
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(file)
+        if peer.buffer:
+            raise bed.Failure("%s:%d: %r came before the handshake" % (self.path, number, peer.buffer))
+        try:
+            under = context.wrap_socket(peer.socket.connection, server_side=True)
+            if fails:
+                # Under TLS 1.3 the client's word on our certificate comes after our side is done.
+                under.settimeout(5)
+                if under.recv(1):
+                    raise bed.Failure("%s:%d: the client goes on, it should not have" % (self.path, number))
+                under.close()
+                return None
+        except ssl.SSLError as error:
+            if fails:
+                return None
+            raise bed.Failure("%s:%d: no TLS: %s" % (self.path, number, error)) from error
+        return bed.Client(connection=under)
+
     def _play(self, connection, lines):
         connection.settimeout(15)
-        peer = bed.Client(connection=connection)
+        peer = self.peer = bed.Client(connection=Tap(connection, self.clear))
         for number, line in lines:
             kind, _, text = line.partition(":")
             text = text[1:]
@@ -118,6 +161,13 @@ class ScriptedServer:
                 continue
             if kind == "S":
                 peer.send(text.encode() + b"\r\n")
+            elif kind == "R":
+                peer.send(escape(text))
+            elif line.startswith("tls "):
+                peer = self._start_tls(peer, number, line.split()[1], line.endswith(" fails"))
+                if not peer:
+                    return
+                self.peer = peer
             elif kind == "C":
                 got = peer.line()
                 if text == "closed":
@@ -133,4 +183,4 @@ class ScriptedServer:
             elif line == "close":
                 return
             else:
-                raise bed.Failure("%s:%d: a server's dialogue has lines with S: C: D: wait or close" % (self.path, number))
+                raise bed.Failure("%s:%d: a server's dialogue has lines with S: R: C: D: tls, wait or close" % (self.path, number))
