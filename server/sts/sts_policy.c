@@ -198,7 +198,8 @@ bool sts_policy_has_mx(const struct sts_policy *p, struct span host)
 	for (size_t i = 0; i < p->nmx; i++) {
 		const struct span mx = p->mx[i];
 		if (mx.p[0] != '.' ? span_eq(mx, host)
-				   : span_ends(host, mx) && span_find_char(host, '.') == (ptrdiff_t)(host.n - mx.n) &&
+				   : span_ends(host, mx) &&
+					     span_find_char(host, '.') == (ptrdiff_t)(host.n - mx.n) &&
 					     host.n > mx.n)
 			return true;
 	}

@@ -45,8 +45,9 @@ static struct sts_policy *parse(const char *text)
 
 static void a_policy(void)
 {
-	struct sts_policy *p = parse("version: STSv1\r\nmode: enforce\r\nmx: mail.Example.com\r\nmx: *.example.net\r\n"
-				     "mx: backupmx.example.com\r\nmax_age: 604800\r\n");
+	struct sts_policy *p =
+		parse("version: STSv1\r\nmode: enforce\r\nmx: mail.Example.com\r\nmx: *.example.net\r\n"
+		      "mx: backupmx.example.com\r\nmax_age: 604800\r\n");
 
 	CHECK_STR("enforce", sts_mode_name(p->mode));
 	CHECK_INT(604800, p->max_age_s);
@@ -66,7 +67,8 @@ static void a_policy(void)
 
 static void what_is_forgiven(void)
 {
-	struct sts_policy *p = parse("max_age:99999999\nmode:testing \n\nnew: field\nversion: STSv1\nmode: enforce\nmx:a.example");
+	struct sts_policy *p = parse(
+		"max_age:99999999\nmode:testing \n\nnew: field\nversion: STSv1\nmode: enforce\nmx:a.example");
 
 	CHECK_STR("testing", sts_mode_name(p->mode)); /* the first one counts */
 	CHECK_INT(STS_MAX_AGE_S, p->max_age_s);
@@ -86,11 +88,14 @@ static void what_is_not(void)
 		{ "<html>", "version is not STSv1" },
 		{ "version: STSv2\nmode: none\nmax_age: 1", "version is not STSv1" },
 		{ "version: STSv1\nmax_age: 1", "mode is none of enforce, testing, none" },
-		{ "version: STSv1\nmode: Enforce\nmax_age: 1\nmx: a.b", "mode is none of enforce, testing, none" },
+		{ "version: STSv1\nmode: Enforce\nmax_age: 1\nmx: a.b",
+		  "mode is none of enforce, testing, none" },
 		{ "version: STSv1\nmode: enforce\nmx: a.b", "max_age is not a number of seconds" },
-		{ "version: STSv1\nmode: enforce\nmx: a.b\nmax_age: -1", "max_age is not a number of seconds" },
+		{ "version: STSv1\nmode: enforce\nmx: a.b\nmax_age: -1",
+		  "max_age is not a number of seconds" },
 		{ "version: STSv1\nmode: enforce\nmax_age: 1", "no mx" },
-		{ "version: STSv1\nmode: enforce\nmx: [192.0.2.1]\nmax_age: 1", "mx is not the name of a host" },
+		{ "version: STSv1\nmode: enforce\nmx: [192.0.2.1]\nmax_age: 1",
+		  "mx is not the name of a host" },
 		{ "version: STSv1\nmode: enforce\nmx: *\nmax_age: 1", "mx is not the name of a host" },
 		{ "version: STSv1\nmode: enforce\nmx: a.*.b\nmax_age: 1", "mx is not the name of a host" },
 		{ "version: STSv1\nmode: enforce\nmx: a..b\nmax_age: 1", "mx is not the name of a host" },
