@@ -35,7 +35,7 @@ static void bed_close(struct bed *b)
 
 typedef int function(void *arg, struct span in, struct buf *out, struct errtext *why);
 
-static int call(struct bed *b, function *f, const char *fmt, ...)
+__attribute__((format(printf, 3, 4))) static int call(struct bed *b, function *f, const char *fmt, ...)
 {
 	char text[4000];
 	va_list ap;
