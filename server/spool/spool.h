@@ -100,7 +100,7 @@ struct spool_commit {
 	struct op op; /* status 0, -ERR_IO, -ERR_NOSPACE, -ERR_TOOBIG (meta and head over SPOOL_RECORD_MAX) */
 	uint64_t id;  /* set by spool_commit_start at once: the queue id */
 	struct spool_image *
-		image; /* on success, if the message is in memory: one reference, the receiver's. NULL: too large, or memory is short */
+		image; /* on success, if the message is in memory: one reference, the receiver's */
 	void *internal_;
 };
 

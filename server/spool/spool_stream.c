@@ -1,6 +1,6 @@
 /* The file of a large message, the happy path:
  *
- *   1. pieces gather in w->p; SPOOL_STREAM_PIECE octets go to a thread of the pool, which writes them and their checksums     (loop)
+ *   1. pieces gather in w->p; SPOOL_STREAM_PIECE octets go to a thread of the pool, which writes them and their checksums
  *   2. meanwhile the next ones gather; when they are as many, the writer is told to wait for `room`
  *   3. at the commit the rest is written, then the checksums, and file and name are made durable
  *   4. `finished` is told; only then the record that names the file joins a batch
