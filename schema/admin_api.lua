@@ -19,7 +19,10 @@ local params = {
   status = { "list", "recipient's state: ready, active, deferred, held, ending; any of them" },
   held_reason = { "text", "why it is held, or a pattern" },
   id = { "list", "queue ids, at most 1000" },
-  all = { "flag", "1: an order without any selector is meant for the whole queue" },
+  all = { "flag", "1: an order without any selector is meant for the whole queue, or for all bans" },
+  -- bans
+  client = { "text", "address, or network as the list of bans has it" },
+  user = { "text", "user, letters in any case" },
   -- what is to be done
   reason = { "text", "kept with the messages and in the log, at most 400 octets" },
   dry_run = { "flag", "1: count, and do nothing" },
@@ -85,6 +88,10 @@ return {
     order("release", "lets held messages go on"),
     order("bounce", "returns messages to their senders", true),
     order("remove", "throws messages away without a word", true),
+    { "GET", "/v1/bans", "clients and users that are turned away after failed logins, in no order", params = {},
+      answer = { [200] = "{ bans: [ { kind: address or user, client or user, failures, since, until } ], more: how many are not shown }" } },
+    { "POST", "/v1/bans/remove", "lets one in again, or all", params = { "client", "user", "all", "reason" },
+      answer = { [200] = "{ removed }", [400] = "none of client, user, all; or several; or no address", [404] = "there is no such ban" } },
     { "POST", "/v1/reload", "reads the configuration anew, as SIGHUP does", params = {},
       answer = { [200] = "{ reloaded: true, generation, problems: [ { file, line, text, warning } ] }",
         [422] = "{ reloaded: false, error, generation, problems }: nothing was changed" } },

@@ -23,6 +23,7 @@
 #include "queue/queue.h"
 #include "session/session.h"
 #include "spool/spool.h"
+#include "state/bans.h"
 #include "state/clients.h"
 #include "state/limit.h"
 
@@ -47,6 +48,7 @@ struct control_env {
 	struct ledger *ledger;
 	struct clients *clients;
 	struct limit_store *limits;
+	struct bans *bans; /* NULL: nobody is ever banned */
 	struct logger *log; /* control's own */
 	const char *config_file;
 	int64_t started_at_us; /* wall clock */

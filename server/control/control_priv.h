@@ -76,6 +76,10 @@ void control_queue_release(struct control_request *r);
 void control_queue_bounce(struct control_request *r);
 void control_queue_remove(struct control_request *r);
 
+/* ---- control_bans.c ---- */
+void control_bans_list(struct control_request *r);
+void control_bans_remove(struct control_request *r);
+
 /* ---- control_info.c ---- */
 void control_status(struct control_request *r);
 void control_sessions(struct control_request *r);

@@ -47,6 +47,8 @@ static const struct control_endpoint endpoints[] = {
 	{ "POST", "/v1/queue/remove", ORDER "reason ", control_queue_remove },
 	{ "GET", "/v1/queue/{id}", "", control_queue_show },
 	{ "GET", "/v1/queue/{id}/export", "", control_queue_export },
+	{ "GET", "/v1/bans", "", control_bans_list },
+	{ "POST", "/v1/bans/remove", " client user all reason ", control_bans_remove },
 	{ "POST", "/v1/reload", "", reload },
 	{ "POST", "/v1/shutdown", "", shutdown_server },
 };

@@ -21,9 +21,11 @@
 #include "main/config.h"
 #include "main/watchdog.h"
 #include "main/worker.h"
+#include "state/bans_memory.h"
 #include "state/limit_memory.h"
 
-enum { DRAIN_GRACE_US = 30000000, BACKLOG = 1024, DISK_THREADS = 4, DISK_QUEUE = 4096 };
+enum { DRAIN_GRACE_US = 30000000, BACKLOG = 1024, DISK_THREADS = 4, DISK_QUEUE = 4096, BANS_ENTRIES_MAX = 50000 };
+#define BANS_KNOWN_US (7 * 86400 * INT64_C(1000000))
 
 struct server {
 	const char *config_file;
@@ -318,6 +320,7 @@ static int open_control(struct server *s, struct errtext *e)
 					 .ledger = s->process.ledger,
 					 .clients = s->process.clients,
 					 .limits = s->process.limits,
+					 .bans = s->process.bans,
 					 .log = &s->control_log,
 					 .config_file = s->config_file,
 					 .started_at_us = s->started_at_us,
@@ -376,6 +379,8 @@ static void make_shared(struct server *s)
 				       .clients = clients_new(),
 				       .limits = limit_memory_new(&(struct limit_memory_config){
 					       .keys_max = 1000000, .source = LIMIT_SOURCE_MEMORY }),
+				       .bans = bans_memory_new(&(struct bans_memory_config){
+					       .entries_max = BANS_ENTRIES_MAX, .known_us = BANS_KNOWN_US }),
 				       .disk = work_pool_new("disk", DISK_THREADS, DISK_QUEUE),
 				       .log = log_writer_sink(s->writer),
 				       .node = mem_strdup(cfg->hostname.p) }; /* this configuration will go */
@@ -414,6 +419,7 @@ static void free_server(struct server *s)
 	for (unsigned w = 0; w < s->nworkers; w++)
 		free(s->fds[w]);
 	work_pool_free(&s->process.disk);
+	bans_free(&s->process.bans);
 	limit_memory_free(&s->process.limits);
 	clients_free(&s->process.clients);
 	ledger_free(&s->process.ledger);

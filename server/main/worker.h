@@ -24,6 +24,7 @@ struct process {
 	struct ledger *ledger;
 	struct clients *clients;
 	struct limit_store *limits;
+	struct bans *bans;
 	struct work_pool *disk; /* reads of messages, bodies of large ones */
 	struct log_sink log;
 	const char *node;

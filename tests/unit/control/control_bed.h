@@ -9,6 +9,7 @@
 #include "control/control_priv.h"
 #include "http/http_unix.h"
 #include "io/thread.h"
+#include "state/bans_memory.h"
 #include "test.h"
 
 enum { BED_WORKERS = 3 };
@@ -31,6 +32,7 @@ struct bed {
 	struct buf lines;
 	struct control_env env;
 	struct control *control;
+	struct bans *bans;
 	char dir[64], path[96];
 	_Atomic int shutdowns, reloads;
 	bool reload_fails, not_ready;
@@ -112,7 +114,9 @@ static void bed_open(struct bed *b)
 		bed_start_worker(b, i);
 	metric_shard_init(&b->metrics[BED_WORKERS]);
 	logger_init(&b->log, (struct log_sink){ bed_log, b });
-	b->env = (struct control_env){ .workers = b->views,
+	b->bans = bans_memory_new(&(struct bans_memory_config){ .entries_max = 100, .known_us = 1 });
+	b->env = (struct control_env){ .bans = b->bans,
+				       .workers = b->views,
 				       .nworkers = BED_WORKERS,
 				       .process_metrics = &b->metrics[BED_WORKERS],
 				       .log = &b->log,
@@ -139,6 +143,7 @@ static void bed_close(struct bed *b)
 	}
 	for (unsigned i = 0; i <= BED_WORKERS; i++)
 		metric_shard_deinit(&b->metrics[i]);
+	bans_free(&b->bans);
 	logger_deinit(&b->log);
 	buf_free(&b->lines);
 	unlink(b->path);

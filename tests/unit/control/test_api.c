@@ -2,6 +2,7 @@
  * refused. */
 #include <lauxlib.h>
 #include <lualib.h>
+#include <time.h>
 
 #include "control_bed.h"
 #include "policy/embedded.h"
@@ -164,6 +165,39 @@ static void orders_want_a_selector_and_a_reason(void)
 	bed_close(&b);
 }
 
+static void bans_are_listed_and_lifted(void)
+{
+	const struct bans_rules rules = {
+		.failures_max = 1, .user_failures_max = 1, .find_us = 60000000, .ban_us = INT64_C(3600000000)
+	};
+	struct ip_addr four, six;
+	struct timespec now;
+	struct bed b;
+
+	bed_open(&b);
+	bed_check(&b, "GET", "/v1/bans", 200, "{\"bans\":[],\"more\":0}");
+	NEED(ip_parse(SPAN("192.0.2.1"), &four) && ip_parse(SPAN("2001:db8:1:2::9"), &six));
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	const int64_t now_us = (int64_t)now.tv_sec * 1000000;
+	bans_failed(b.bans, &rules, &four, SPAN(""), NULL, now_us, NULL);
+	bans_failed(b.bans, &rules, &six, SPAN("Copier7@example.edu"), NULL, now_us, NULL);
+	bed_check(&b, "GET", "/v1/bans", 200,
+		  "{\"kind\":\"address\",\"client\":\"192.0.2.1\",\"failures\":1,\"since\":");
+	bed_check(&b, "GET", "/v1/bans", 200, "\"client\":\"2001:db8:1:2::/64\"");
+	bed_check(&b, "GET", "/v1/bans", 200, "\"user\":\"copier7@example.edu\"");
+	bed_check(&b, "POST", "/v1/bans/remove", 400, "whose ban");
+	bed_check(&b, "POST", "/v1/bans/remove?client=192.0.2.1&user=u", 400, "whose ban");
+	bed_check(&b, "POST", "/v1/bans/remove?client=192.0.2.0/24", 400, "no address");
+	bed_check(&b, "POST", "/v1/bans/remove?client=192.0.2.2", 404, "192.0.2.2 is not banned");
+	bed_check(&b, "POST", "/v1/bans/remove?client=192.0.2.1&reason=a%20test", 200, "{\"removed\":1}");
+	bed_check(&b, "POST", "/v1/bans/remove?user=COPIER7%40example.edu", 200, "{\"removed\":1}");
+	bed_check(&b, "POST", "/v1/bans/remove?all=1", 200, "{\"removed\":1}");
+	bed_check(&b, "POST", "/v1/bans/remove?all=1", 200, "{\"removed\":0}");
+	control_stop(&b.control);
+	CHECK(span_find(buf_span(&b.lines), SPAN("\"reason\":\"a test\"")) >= 0);
+	bed_close(&b);
+}
+
 static void who_asked_is_logged(void)
 {
 	struct bed b;
@@ -221,4 +255,5 @@ static void a_dead_socket_is_replaced(void)
 
 TEST_MAIN(TEST(the_schema_lists_what_is_served), TEST(every_endpoint_answers), TEST(other_paths_are_refused),
 	  TEST(answers_say_what_the_server_does), TEST(orders_want_a_selector_and_a_reason),
-	  TEST(who_asked_is_logged), TEST(a_socket_in_use_is_not_taken), TEST(a_dead_socket_is_replaced))
+	  TEST(bans_are_listed_and_lifted), TEST(who_asked_is_logged), TEST(a_socket_in_use_is_not_taken),
+	  TEST(a_dead_socket_is_replaced))
