@@ -6,8 +6,8 @@
 #include "auth/auth_gssapi_priv.h"
 #include "base/mem.h"
 
-/* Not for the configured principal alone: libkrb5 1.20 leaks a little whenever it finds no key for a name. What a client's ticket is
- * for is compared when it is there. */
+/* Not for the configured principal alone: libkrb5 1.20 leaks a little whenever it finds no key for a name. What a client's
+ * ticket is for is compared when it is there. */
 OM_uint32 auth_gssapi_credential(struct auth_gssapi *g, OM_uint32 *minor, gss_cred_id_t *cred_r)
 {
 	const struct auth_gss_store store = { .keytab = g->keytab, .rcache = g->replay_cache };

@@ -115,8 +115,8 @@ static void not_accepted(struct auth_gssapi_exchange *x, OM_uint32 major, OM_uin
 
 /* ---- who it is ------------------------------------------------------------------------------------------- */
 
-/* The ticket must be for our service at some host, or for the one principal that is configured (RFC 4752 section 3.2): other keys in
- * the keytab are not for mail. */
+/* The ticket must be for our service at some host, or for the one principal that is configured (RFC 4752 section 3.2): other
+ * keys in the keytab are not for mail. */
 static bool is_our_service(struct auth_gssapi_exchange *x, gss_name_t target)
 {
 	struct auth_gssapi_state *st = x->state_;

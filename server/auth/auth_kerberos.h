@@ -1,15 +1,16 @@
 /* auth/auth_kerberos.h - passwords of Kerberos principals, asked of the site's KDC: the backend "kerberos".
  *
  * A login is answered within `timeout_us`, whatever the library does: the call goes on on its thread and its result, if it
- * comes, is kept for the next try. A realm other than ours is refused before a packet is sent. A KDC that does not answer is left alone
- * (auth_breaker): from then on logins are answered TEMPFAIL at once, one at a time is let through to see, and at most
- * AUTH_KERBEROS_PROBES of those are stuck. Logins with the same name and password at the same time are one question to the KDC.
+ * comes, is kept for the next try. A realm other than ours is refused before a packet is sent. A KDC that does not answer is
+ * left alone (auth_breaker): from then on logins are answered TEMPFAIL at once, one at a time is let through to see, and at
+ * most AUTH_KERBEROS_PROBES of those are stuck. Logins with the same name and password at the same time are one question to
+ * the KDC.
  *
  * Ownership: the configuration snapshot's. Freeing does not wait for calls that are stuck.
  * Threads:   any loop; see auth_backend.h.
  * Errors:    auth_kerberos_new: -ERR_INVAL, -ERR_NOTFOUND (no key of the service in the keytab) with text.
  * Source:    requirement R-40; MIT krb5's documentation.
- * Tests:     tests/kerberos/backend.py
+ * Tests:     tests/unit/auth/test_kerberos.c (without a KDC), tests/kerberos/backend.py
  */
 #pragma once
 
