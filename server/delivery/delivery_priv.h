@@ -42,10 +42,10 @@ struct delivery {
 	unsigned nlinks, busy;
 	struct scope notices; /* commits of notices under way */
 	bool stopping;
-	bool starved; /* links_max kept somebody waiting */
+	bool starved;                     /* links_max kept somebody waiting */
 	char chosen[ROUTE_HOST_TEXT_MAX]; /* a policy's choice of a host, for the queue to copy */
 	char variant[VARIANT_TEXT_MAX];   /* likewise */
-	struct task closed_task;       /* set up by delivery_close() */
+	struct task closed_task;          /* set up by delivery_close() */
 	void (*on_closed)(void *arg);
 	void *on_closed_arg;
 };
@@ -70,7 +70,8 @@ struct body {
 };
 
 #define LINK_STEP_MAP(X)                                                                                     \
-	X(TAKEN) X(LOADING) X(RESOLVING) X(ASKING_TLSA) X(CONNECTING) X(HANDSHAKE) X(TALKING) X(IDLE) X(CLOSING)
+	X(TAKEN)                                                                                             \
+	X(LOADING) X(RESOLVING) X(ASKING_TLSA) X(CONNECTING) X(HANDSHAKE) X(TALKING) X(IDLE) X(CLOSING)
 enum link_step {
 #define X(name) LINK_##name,
 	LINK_STEP_MAP(X)
@@ -86,7 +87,7 @@ enum link_hop {
 /* What is demanded of a connection: by the route, by the sender (REQUIRETLS), by a policy of the domain. */
 struct tls_demand {
 	enum route_tls_level level;
-	bool requiretls;       /* RFC 8689: a verified server under a name that is certain, or the mail is returned */
+	bool requiretls; /* RFC 8689: a verified server under a name that is certain, or the mail is returned */
 	const struct span *mx; /* STS: patterns of the MX hosts that mail may go to */
 	size_t nmx;
 };
@@ -143,7 +144,7 @@ struct link {
 	uint32_t hosts_tried; /* before it */
 	uint16_t port;        /* of the host being tried */
 	size_t target_at;     /* of mx.targets */
-	unsigned tried;   /* addresses, for the job in hand */
+	unsigned tried;       /* addresses, for the job in hand */
 	struct tcp_connect tcp;
 	unsigned generation; /* of the configuration that it was set up by */
 	struct link_tls tls;
@@ -152,9 +153,9 @@ struct link {
 	struct smtp_client client;
 	struct smtp_reply_parser parser;
 	struct buf out;
-	char remote[320];   /* "mx.example.org[192.0.2.1]:25" */
-	char name[256];     /* ours, for EHLO: the configuration may change under a connection */
-	unsigned messages;  /* on this connection */
+	char remote[320];  /* "mx.example.org[192.0.2.1]:25" */
+	char name[256];    /* ours, for EHLO: the configuration may change under a connection */
+	unsigned messages; /* on this connection */
 	int64_t opened_us;
 
 	bool has_work;

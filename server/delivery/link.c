@@ -207,7 +207,8 @@ static void load_job(struct link *l)
 	l->step = LINK_LOADING;
 	l->loads++;
 	op_init(&l->load.op, on_loaded);
-	require(spool_load_start(&l->load, &l->scope, l->d->spool, l->work.id) == 0); /* the scope is open while there is a job */
+	require(spool_load_start(&l->load, &l->scope, l->d->spool, l->work.id) ==
+		0); /* the scope is open while there is a job */
 }
 
 static void on_load_again(struct timer *t)

@@ -122,7 +122,8 @@ static void on_tlsa(struct op *op)
 	if (a->result == DNS_TEMPFAIL || a->result == DNS_INVALID || l->tls.tlsa.stale) {
 		char text[200];
 		snprintf(text, sizeof text, "the TLSA records of %.*s could not be learned: %s",
-			 SPAN_ARG(l->mx.targets[l->target_at].host), l->tls.tlsa.stale ? "nobody answers" : a->why);
+			 SPAN_ARG(l->mx.targets[l->target_at].host),
+			 l->tls.tlsa.stale ? "nobody answers" : a->why);
 		const struct link_trouble t = {
 			.what = "TLSA", .enhanced = SMTP_ENHANCED(4, 7, 5), .text = span_of(text), .tls = true
 		};
@@ -144,7 +145,8 @@ static void ask_tlsa(struct link *l)
 	l->tls.tlsa_used = true;
 	dns_query_init(&l->tls.tlsa, on_tlsa);
 	require(n > 0 && (size_t)n < sizeof name);
-	require(dns_query_start(&l->tls.tlsa, l->d->dns, &l->scope, DNS_TLSA, span_make(name, (size_t)n), 0) == 0);
+	require(dns_query_start(&l->tls.tlsa, l->d->dns, &l->scope, DNS_TLSA, span_make(name, (size_t)n),
+				0) == 0);
 }
 
 static void forget_target(struct link_tls *s)
@@ -190,12 +192,14 @@ enum smtp_client_tls link_tls_policy(const struct link *l)
 {
 	if (l->tls.required)
 		return SMTP_CLIENT_TLS_REQUIRED;
-	return l->tls.demand.level == ROUTE_TLS_OFF || l->tls.plain ? SMTP_CLIENT_TLS_NEVER : SMTP_CLIENT_TLS_IF_OFFERED;
+	return l->tls.demand.level == ROUTE_TLS_OFF || l->tls.plain ? SMTP_CLIENT_TLS_NEVER
+								    : SMTP_CLIENT_TLS_IF_OFFERED;
 }
 
 bool link_tls_is_secure(const struct link *l)
 {
-	const bool certain = l->hop != LINK_HOP_MX || l->mx.targets[l->target_at].authenticated || l->tls.demand.nmx;
+	const bool certain =
+		l->hop != LINK_HOP_MX || l->mx.targets[l->target_at].authenticated || l->tls.demand.nmx;
 
 	return l->tls.verified && certain;
 }
@@ -231,7 +235,8 @@ static void on_handshake(struct op *op)
 	}
 	if (op->status < 0) {
 		struct link_trouble t = { .what = smtp_step_text(SMTP_STEP_TLS),
-					  .text = h->why[0] ? span_of(h->why) : span_of(err_text(op->status)) };
+					  .text = h->why[0] ? span_of(h->why)
+							    : span_of(err_text(op->status)) };
 		link_tls_failed(l, &t);
 		return;
 	}
@@ -289,7 +294,8 @@ void link_tls_start(struct link *l)
 	if (is_forged(l)) {
 		l->tls.forged = true;
 		link_drop_stream(l);
-		t.text = SPAN("more than the reply to STARTTLS came before the handshake: somebody writes into the connection");
+		t.text = SPAN(
+			"more than the reply to STARTTLS came before the handshake: somebody writes into the connection");
 		link_tls_failed(l, &t);
 		return;
 	}

@@ -38,7 +38,8 @@ struct route_host {
 	uint32_t weight; /* > 0 */
 };
 
-#define ROUTE_TLS_MAP(X) X(OFF, "off") X(MAY, "may") X(ENCRYPT, "encrypt") X(VERIFY, "verify") X(DANE, "dane") X(STS, "sts")
+#define ROUTE_TLS_MAP(X)                                                                                     \
+	X(OFF, "off") X(MAY, "may") X(ENCRYPT, "encrypt") X(VERIFY, "verify") X(DANE, "dane") X(STS, "sts")
 
 enum route_tls_level {
 #define X(name, text) ROUTE_TLS_##name,
@@ -55,7 +56,7 @@ struct auth_credential;
 
 struct route_tls {
 	enum route_tls_level level;
-	bool implicit;              /* from the first octet on, as on port 465; the level is encrypt or verify */
+	bool implicit; /* from the first octet on, as on port 465; the level is encrypt or verify */
 	struct tls_client *context; /* the snapshot's; NULL only with OFF */
 	const struct span *names;   /* of certificates, instead of the host's */
 	size_t nnames;
@@ -82,7 +83,7 @@ struct route {
 	int64_t idle_timeout_us;    /* an unused connection is kept for this long */
 	uint32_t timeout_percent;   /* of RFC 5321's reply deadlines: 100 */
 	struct route_tls tls;
-	struct auth_credential *auth;       /* for all other senders; NULL: none */
+	struct auth_credential *auth;        /* for all other senders; NULL: none */
 	const struct route_login *by_sender; /* by domain, in order */
 	size_t nby_sender;
 	bool auth_unverified; /* a password may go to a server that was not verified, even in the clear */

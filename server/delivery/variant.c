@@ -9,10 +9,13 @@
 
 struct span variant_format(struct delivery *d, const struct variant *v)
 {
-	const int n = snprintf(d->variant, sizeof d->variant, "%s%s%s%.*s", v->requiretls ? REQUIRETLS : "",
-			       v->requiretls && v->login.n ? " " : "", v->login.n ? AS : "", SPAN_ARG(v->login));
+	const int n =
+		snprintf(d->variant, sizeof d->variant, "%s%s%s%.*s", v->requiretls ? REQUIRETLS : "",
+			 v->requiretls && v->login.n ? " " : "", v->login.n ? AS : "", SPAN_ARG(v->login));
 
-	require(n >= 0 && (size_t)n < sizeof d->variant); /* a login's domain is one of the configuration's, so a name */
+	require(n >= 0 &&
+		(size_t)n <
+			sizeof d->variant); /* a login's domain is one of the configuration's, so a name */
 	return span_make(d->variant, (size_t)n);
 }
 

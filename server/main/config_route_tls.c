@@ -31,14 +31,16 @@ static struct tls_client_config settings_of(const struct config_value *v)
 /* A line end is in none of them. */
 static struct span key_of(struct config_build *b, const struct tls_client_config *c)
 {
-	const struct span key = arena_printf(b->cfg->mem_, "%d %d\n%.*s\n%.*s\n%.*s\n%.*s", (int)c->min, c->security_level,
-					     SPAN_ARG(c->ciphers), SPAN_ARG(c->ca_file), SPAN_ARG(c->cert), SPAN_ARG(c->key));
+	const struct span key =
+		arena_printf(b->cfg->mem_, "%d %d\n%.*s\n%.*s\n%.*s\n%.*s", (int)c->min, c->security_level,
+			     SPAN_ARG(c->ciphers), SPAN_ARG(c->ca_file), SPAN_ARG(c->cert), SPAN_ARG(c->key));
 
 	require(key.p);
 	return key;
 }
 
-static struct tls_client *context_of(struct config_build *b, const struct config_value *place, const struct config_value *v)
+static struct tls_client *context_of(struct config_build *b, const struct config_value *place,
+				     const struct config_value *v)
 {
 	const struct tls_client_config c = settings_of(v);
 	const struct span key = key_of(b, &c);
@@ -81,12 +83,15 @@ static void check(struct config_build *b, const struct config_value *place, cons
 	if (t->implicit && t->level != ROUTE_TLS_ENCRYPT && t->level != ROUTE_TLS_VERIFY)
 		config_complain(b, place, "tls: implicit wants the level encrypt or verify");
 	if (t->level == ROUTE_TLS_DANE && !trust_ad)
-		config_complain(b, place, "tls: dane wants name servers that validate, and dns.trust_ad = true to say so");
+		config_complain(
+			b, place,
+			"tls: dane wants name servers that validate, and dns.trust_ad = true to say so");
 	if ((r->auth || r->nby_sender) && !verifies && !r->auth_unverified)
-		config_complain(b, place,
-				"tls: at the level %s the password could go to anybody; write tls = \"verify\", or, if that is "
-				"accepted, auth_unverified = true",
-				route_tls_name(t->level));
+		config_complain(
+			b, place,
+			"tls: at the level %s the password could go to anybody; write tls = \"verify\", or, if that is "
+			"accepted, auth_unverified = true",
+			route_tls_name(t->level));
 }
 
 void config_route_tls_build(struct config_build *b, const struct config_value *route, struct route *r)
@@ -108,8 +113,7 @@ void config_route_tls_build(struct config_build *b, const struct config_value *r
 
 void config_route_tls_free(struct config *cfg)
 {
-	map_for_each_safe(it, &cfg->tls_clients_)
-	{
+	map_for_each_safe(it, &cfg->tls_clients_) {
 		struct config_tls_client *own = map_entry(it, struct config_tls_client, node);
 		tls_client_unref(&own->tc);
 		free(own);
@@ -117,10 +121,10 @@ void config_route_tls_free(struct config *cfg)
 	map_deinit(&cfg->tls_clients_);
 }
 
-void config_route_tls_refresh(const struct config *cfg, void (*say)(void *arg, int changed, const struct errtext *e), void *arg)
+void config_route_tls_refresh(const struct config *cfg,
+			      void (*say)(void *arg, int changed, const struct errtext *e), void *arg)
 {
-	map_for_each(it, &cfg->tls_clients_)
-	{
+	map_for_each(it, &cfg->tls_clients_) {
 		struct errtext e = { "" };
 		const int changed = tls_client_refresh(map_entry(it, struct config_tls_client, node)->tc, &e);
 		if (changed)

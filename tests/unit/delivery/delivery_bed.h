@@ -20,7 +20,8 @@
 struct server {
 	struct listener *listener;
 	struct ip_endpoint at;
-	const char *greeting, *ehlo, *helo, *mail, *rcpt, *rcpt2, *data, *end, *bdat, *quit; /* replies; NULL: hangs up there */
+	const char *greeting, *ehlo, *helo, *mail, *rcpt, *rcpt2, *data, *end, *bdat,
+		*quit; /* replies; NULL: hangs up there */
 	bool silent_at_quit, slow;
 	struct tls_server *tls;                 /* NULL: it cannot */
 	const char *starttls, *tls_ehlo, *auth; /* replies; tls_ehlo: under TLS, NULL: as ehlo */
@@ -235,20 +236,22 @@ static void server_start(struct server *sv, struct loop *loop)
 	struct ip_endpoint at = { .port = bed_port };
 	struct errtext e;
 
-	*sv = (struct server){ .greeting = "220 mx.example ESMTP\r\n",
-			       .ehlo = "250-mx.example\r\n250-PIPELINING\r\n250-8BITMIME\r\n250-DSN\r\n250 SIZE 50000000\r\n",
-			       .helo = "250 mx.example\r\n",
-			       .mail = "250 2.1.0 ok\r\n",
-			       .rcpt = "250 2.1.5 ok\r\n",
-			       .data = "354 go\r\n",
-			       .end = "250 2.0.0 taken\r\n",
-			       .bdat = "250 2.0.0 chunk\r\n",
-			       .quit = "221 bye\r\n",
-			       .starttls = "220 go\r\n",
-			       .auth = "235 2.7.0 Authentication successful\r\n",
-			       .said = BUF_INIT(1 << 20),
-			       .clear = BUF_INIT(1 << 20),
-			       .content = BUF_INIT(32 << 20) };
+	*sv = (struct server){
+		.greeting = "220 mx.example ESMTP\r\n",
+		.ehlo = "250-mx.example\r\n250-PIPELINING\r\n250-8BITMIME\r\n250-DSN\r\n250 SIZE 50000000\r\n",
+		.helo = "250 mx.example\r\n",
+		.mail = "250 2.1.0 ok\r\n",
+		.rcpt = "250 2.1.5 ok\r\n",
+		.data = "354 go\r\n",
+		.end = "250 2.0.0 taken\r\n",
+		.bdat = "250 2.0.0 chunk\r\n",
+		.quit = "221 bye\r\n",
+		.starttls = "220 go\r\n",
+		.auth = "235 2.7.0 Authentication successful\r\n",
+		.said = BUF_INIT(1 << 20),
+		.clear = BUF_INIT(1 << 20),
+		.content = BUF_INIT(32 << 20)
+	};
 	NEED(ip_parse(SPAN("127.0.0.1"), &at.addr));
 	const int fd = tcp_listen_fd(&at, 16, &sv->at, &e);
 	NEED(fd >= 0);
@@ -321,8 +324,8 @@ struct bed {
 	unsigned njobs, conns, puts_back, dest_failed, dest_ok, pokes, load_busy;
 	unsigned in_ready;
 	bool wanted, read_waits;
-	char *sender;       /* of messages; NULL: a@example.edu */
-	uint32_t env_flags; /* likewise */
+	char *sender;                       /* of messages; NULL: a@example.edu */
+	uint32_t env_flags;                 /* likewise */
 	struct auth_credential *credential; /* the fake's, see below */
 	struct told told[OUTCOMES_MAX];
 	unsigned ntold;
@@ -443,7 +446,8 @@ void queue_poke(struct queue *q)
 	q->bed->pokes++;
 }
 
-void queue_add(struct queue *q, uint64_t id, const struct envelope *env, struct spool_image *image, uint64_t size)
+void queue_add(struct queue *q, uint64_t id, const struct envelope *env, struct spool_image *image,
+	       uint64_t size)
 {
 	(void)id, (void)image, (void)size;
 	q->bed->added++;
@@ -668,7 +672,9 @@ static inline void bed_start(struct bed *b)
 	struct errtext why;
 	char hop[64];
 
-	*b = (struct bed){ .lines = BUF_INIT(1 << 24), .report = BUF_INIT(1 << 20), .report_meta = BUF_INIT(1 << 20) };
+	*b = (struct bed){ .lines = BUF_INIT(1 << 24),
+			   .report = BUF_INIT(1 << 20),
+			   .report_meta = BUF_INIT(1 << 20) };
 	b->loop = loop_new();
 	loop_set_resident(b->loop, false);
 	server_start(&b->sv, b->loop);
@@ -694,9 +700,10 @@ static inline void bed_start(struct bed *b)
 				   .timeout_percent = 100 };
 	schedule_init(&b->route.schedule);
 	b->routes.other = bed_route = route_table_add(&b->routes, &b->route);
-	b->cfg = (struct delivery_config){
-		.hostname = SPAN("relay.example.edu"), .routes = &b->routes, .links_max = 10, .help_text = SPAN("Ask us")
-	};
+	b->cfg = (struct delivery_config){ .hostname = SPAN("relay.example.edu"),
+					   .routes = &b->routes,
+					   .links_max = 10,
+					   .help_text = SPAN("Ask us") };
 	b->d = delivery_new(&b->cfg, b->loop, b->dns, &(struct hooks){ NULL, NULL }, &b->log, &b->metrics);
 	b->ops = delivery_queue_ops(b->d);
 	b->queue.bed = b->spool.bed = b;
@@ -711,19 +718,26 @@ static inline void bed_start(struct bed *b)
 }
 
 /* A message to @n recipients: r0@example.org ... */
-static inline struct queue_job *bed_job(struct bed *b, uint32_t n, struct span head, struct span body, bool large)
+static inline struct queue_job *bed_job(struct bed *b, uint32_t n, struct span head, struct span body,
+					bool large)
 {
-	static const char *const addresses[] = { "r0@example.org", "r1@example.org", "r2@example.org", "r3@example.org" };
+	static const char *const addresses[] = { "r0@example.org", "r1@example.org", "r2@example.org",
+						 "r3@example.org" };
 	struct envelope_rcpt rcpt[4];
 	struct envelope env = { .sender = b->sender ? span_of(b->sender) : SPAN("a@example.edu"),
 				.flags = b->env_flags,
-				.arrived_at_us = loop_wall_us(b->loop), .rcpt = rcpt, .nrcpt = n };
+				.arrived_at_us = loop_wall_us(b->loop),
+				.rcpt = rcpt,
+				.nrcpt = n };
 
 	NEED(b->njobs < JOBS_MAX);
 	struct queue_job *j = &b->job[b->njobs++];
-	*j = (struct queue_job){ .meta = BUF_INIT(1 << 20), .body = BUF_INIT(32 << 20), .nrcpt = n, .ready = true };
+	*j = (struct queue_job){
+		.meta = BUF_INIT(1 << 20), .body = BUF_INIT(32 << 20), .nrcpt = n, .ready = true
+	};
 	for (uint32_t i = 0; i < n; i++) {
-		rcpt[i] = (struct envelope_rcpt){ .address = span_of(addresses[i]), .domain = SPAN("example.org") };
+		rcpt[i] = (struct envelope_rcpt){ .address = span_of(addresses[i]),
+						  .domain = SPAN("example.org") };
 		j->rcpts[i] = i;
 	}
 	NEED(envelope_encode(&env, &j->meta));

@@ -9,7 +9,8 @@ static struct cert ca, other_ca, good, wrong_name, self_signed;
 
 static const char *server_file(const struct cert *c)
 {
-	return certs_write("server.pem", (const struct cert_part[]){ { c, false, NULL }, { c, true, NULL } }, 2);
+	return certs_write("server.pem", (const struct cert_part[]){ { c, false, NULL }, { c, true, NULL } },
+			   2);
 }
 
 /* The bed's server with this certificate, and its route with this level; the route trusts `ca`. */
@@ -17,8 +18,11 @@ static struct tls_client *secure(struct bed *b, const struct cert *c, enum route
 {
 	const struct tls_cert cert = { .cert = span_of(server_file(c)) };
 	const struct tls_server_config sc = { .certs = &cert, .ncerts = 1, .security_level = -1 };
-	const struct tls_client_config cc = { .security_level = -1,
-					      .ca_file = span_of(certs_write("ca.pem", (const struct cert_part[]){ { &ca, false, NULL } }, 1)) };
+	const struct tls_client_config cc = {
+		.security_level = -1,
+		.ca_file =
+			span_of(certs_write("ca.pem", (const struct cert_part[]){ { &ca, false, NULL } }, 1))
+	};
 	struct tls_client *tc = NULL;
 	struct errtext e;
 
@@ -119,7 +123,8 @@ static void test_levels(void)
 /* The names of a route count instead of those of the host. */
 static void test_names_of_the_route(void)
 {
-	static const struct span names[] = { SPAN_INIT("elsewhere.example"), SPAN_INIT("mx.partner.example") };
+	static const struct span names[] = { SPAN_INIT("elsewhere.example"),
+					     SPAN_INIT("mx.partner.example") };
 
 	for (int i = 0; i < 2; i++) {
 		struct bed b;
@@ -243,8 +248,8 @@ static void test_implicit(void)
 
 /* ---- DANE --------------------------------------------------------------------------------------------------------- */
 
-static char tlsa[200];         /* the record of the server */
-static const char *tlsa_name;  /* NULL: there is none */
+static char tlsa[200];        /* the record of the server */
+static const char *tlsa_name; /* NULL: there is none */
 static bool is_signed, tlsa_fails;
 
 static void dane_hosts(struct dns_hosts *hosts)
@@ -286,15 +291,22 @@ static void test_dane(void)
 		enum queue_status status;
 		const char *enhanced, *level;
 	} rows[] = {
-		{ "right", true, true, false, true, &self_signed, &self_signed, "3 1 1", QUEUE_DELIVERED, "2.0.0", "\"dane\"" },
-		{ "wrong key", true, true, false, true, &good, &self_signed, "3 1 1", QUEUE_DEFERRED, "4.7.5", NULL },
+		{ "right", true, true, false, true, &self_signed, &self_signed, "3 1 1", QUEUE_DELIVERED,
+		  "2.0.0", "\"dane\"" },
+		{ "wrong key", true, true, false, true, &good, &self_signed, "3 1 1", QUEUE_DEFERRED, "4.7.5",
+		  NULL },
 		{ "no TLS", true, true, false, false, &good, &good, "3 1 1", QUEUE_DEFERRED, "4.7.4", NULL },
-		{ "unusable", true, true, false, true, &good, &self_signed, "0 0 1", QUEUE_DELIVERED, "2.0.0", "\"encrypt\"" },
-		{ "unusable, no TLS", true, true, false, false, &good, &good, "1 1 1", QUEUE_DEFERRED, "4.7.4", NULL },
+		{ "unusable", true, true, false, true, &good, &self_signed, "0 0 1", QUEUE_DELIVERED, "2.0.0",
+		  "\"encrypt\"" },
+		{ "unusable, no TLS", true, true, false, false, &good, &good, "1 1 1", QUEUE_DEFERRED,
+		  "4.7.4", NULL },
 		{ "servfail", true, true, true, true, &good, &good, "3 1 1", QUEUE_DEFERRED, "4.7.5", NULL },
-		{ "none", true, false, false, true, &good, &self_signed, "3 1 1", QUEUE_DELIVERED, "2.0.0", "\"may\"" },
-		{ "none, no TLS", true, false, false, false, &good, &good, "3 1 1", QUEUE_DELIVERED, "2.0.0", "\"may\"" },
-		{ "unsigned", false, true, false, true, &good, &self_signed, "3 1 1", QUEUE_DELIVERED, "2.0.0", "\"may\"" },
+		{ "none", true, false, false, true, &good, &self_signed, "3 1 1", QUEUE_DELIVERED, "2.0.0",
+		  "\"may\"" },
+		{ "none, no TLS", true, false, false, false, &good, &good, "3 1 1", QUEUE_DELIVERED, "2.0.0",
+		  "\"may\"" },
+		{ "unsigned", false, true, false, true, &good, &self_signed, "3 1 1", QUEUE_DELIVERED,
+		  "2.0.0", "\"may\"" },
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
@@ -349,7 +361,8 @@ static void test_requiretls(void)
 	} rows[] = {
 		{ &good, "250-mx\r\n250 REQUIRETLS\r\n", true, QUEUE_DELIVERED, "2.0.0" },
 		{ &good, "250-mx\r\n250 PIPELINING\r\n", true, QUEUE_BOUNCED, "5.7.30" },
-		{ &good, "250-mx\r\n250 REQUIRETLS\r\n", false, QUEUE_BOUNCED, "5.7.10" }, /* the DNS is not signed */
+		{ &good, "250-mx\r\n250 REQUIRETLS\r\n", false, QUEUE_BOUNCED,
+		  "5.7.10" }, /* the DNS is not signed */
 		{ &self_signed, "250-mx\r\n250 REQUIRETLS\r\n", true, QUEUE_BOUNCED, "5.7.10" },
 		{ NULL, "250-mx\r\n250 REQUIRETLS\r\n", true, QUEUE_BOUNCED, "5.7.10" },
 	};
@@ -407,13 +420,19 @@ static void test_variants(void)
 	bed_route->by_sender = logins;
 	bed_route->nby_sender = 2;
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-		const struct envelope env = { .sender = span_of(rows[i].sender), .flags = rows[i].flags, .rcpt = &rcpt, .nrcpt = 1 };
+		const struct envelope env = {
+			.sender = span_of(rows[i].sender), .flags = rows[i].flags, .rcpt = &rcpt, .nrcpt = 1
+		};
 		b.ops.route(b.ops.arg, &env, &rcpt, &route);
 		CHECK_SPAN(rows[i].variant, route.variant);
-		struct queue_dest dest = { .route = route.name, .next_hop = route.next_hop, .variant = span_of(rows[i].variant) };
+		struct queue_dest dest = { .route = route.name,
+					   .next_hop = route.next_hop,
+					   .variant = span_of(rows[i].variant) };
 		CHECK(b.ops.refresh(b.ops.arg, &dest, &route));
 	}
-	struct queue_dest gone = { .route = route.name, .next_hop = route.next_hop, .variant = SPAN("as z.example") };
+	struct queue_dest gone = { .route = route.name,
+				   .next_hop = route.next_hop,
+				   .variant = SPAN("as z.example") };
 	CHECK(!b.ops.refresh(b.ops.arg, &gone, &route));
 	bed_end(&b);
 }
@@ -458,9 +477,11 @@ static void make_certs(void)
 	certs_init();
 	ca = cert_make((struct cert_spec){ .cn = "Test CA", .ca = true });
 	other_ca = cert_make((struct cert_spec){ .cn = "Another CA", .ca = true });
-	good = cert_make((struct cert_spec){ .alt = "DNS:live.example.org,DNS:mx.secure.example,IP:127.0.0.1", .issuer = &ca });
+	good = cert_make((struct cert_spec){ .alt = "DNS:live.example.org,DNS:mx.secure.example,IP:127.0.0.1",
+					     .issuer = &ca });
 	wrong_name = cert_make((struct cert_spec){ .alt = "DNS:mx.partner.example", .issuer = &ca });
-	self_signed = cert_make((struct cert_spec){ .cn = "live.example.org", .alt = "DNS:live.example.org" });
+	self_signed =
+		cert_make((struct cert_spec){ .cn = "live.example.org", .alt = "DNS:live.example.org" });
 }
 
 static void free_certs(void)
@@ -473,6 +494,7 @@ static void free_certs(void)
 	certs_deinit();
 }
 
-TEST_MAIN(TEST(make_certs), TEST(test_levels), TEST(test_names_of_the_route), TEST(test_fall_back), TEST(test_injected),
-	  TEST(test_held_then_delivered), TEST(test_implicit), TEST(test_dane), TEST(test_requiretls), TEST(test_variants),
-	  TEST(test_reconfigured), TEST(test_stop_anywhere), TEST(free_certs))
+TEST_MAIN(TEST(make_certs), TEST(test_levels), TEST(test_names_of_the_route), TEST(test_fall_back),
+	  TEST(test_injected), TEST(test_held_then_delivered), TEST(test_implicit), TEST(test_dane),
+	  TEST(test_requiretls), TEST(test_variants), TEST(test_reconfigured), TEST(test_stop_anywhere),
+	  TEST(free_certs))
