@@ -4,7 +4,8 @@
  *   2. send the request, wait for room if need be
  *   3. read until the reply is whole, hang up, complete
  *
- * Whatever fails, also a reply that makes no sense: TEMPFAIL with the reason, and the socket is closed. Cancelled or late: likewise.
+ * Whatever fails, also a reply that makes no sense: TEMPFAIL with the reason, and the socket is closed. Cancelled or late:
+ * likewise.
  */
 #include "auth/auth_saslauthd.h"
 

@@ -1,8 +1,8 @@
 /* auth/auth_saslauthd.h - passwords checked by saslauthd over its unix socket, for sites that need PAM or LDAP.
  *
- * What is in front of the last "@" goes as the login, what is behind it as the realm; a user without one gets the configured realm, which
- * may be empty. saslauthd says "NO" for an unknown user as for a wrong password (with most of its mechanisms): a backend that is listed
- * behind this one is then not asked.
+ * What is in front of the last "@" goes as the login, what is behind it as the realm; a user without one gets the configured
+ * realm, which may be empty. saslauthd says "NO" for an unknown user as for a wrong password (with most of its mechanisms): a
+ * backend that is listed behind this one is then not asked.
  *
  * saslauthd answers as many at a time as it has processes (-n, 5); the others wait in its socket's queue. Who may open that
  * socket may try passwords: keep its directory closed.

@@ -27,8 +27,8 @@ static bool mentions(struct span text, struct span words)
 	return false;
 }
 
-/* "NO" stands for a wrong password and for much else. These are words of its mechanisms (PAM, LDAP, rimap, Kerberos, shadow) that mean
- * else; what is not among them is a wrong password, for an answer that is always "later" would never end a guesser. */
+/* "NO" stands for a wrong password and for much else. These are words of its mechanisms (PAM, LDAP, rimap, Kerberos, shadow)
+ * that mean else; what is not among them is a wrong password, for an answer that is always "later" would never end a guesser. */
 static enum auth_answer answer_of_no(struct span text)
 {
 	static const struct {

@@ -1,11 +1,11 @@
 /* auth/auth_sasldb.h - passwords of a sasldb file, as `saslpasswd2` makes it, through Cyrus SASL in this process.
  *
- * An account is user@realm. A user without a realm gets the configured one, which must be that which was given to `saslpasswd2 -u`.
- * The file is opened for each check, so that a change counts at once. Cyrus stores the passwords in clear: this backend is for moving
- * away from it (auth_sasldb_each(), `postern user import-sasldb`), and auth_sasldb_warnings() says so.
+ * An account is user@realm. A user without a realm gets the configured one, which must be that which was given to `saslpasswd2
+ * -u`. The file is opened for each check, so that a change counts at once. Cyrus stores the passwords in clear: this backend is
+ * for moving away from it (auth_sasldb_each(), `postern user import-sasldb`), and auth_sasldb_warnings() says so.
  *
- * Of Cyrus's own files none is read. Where `saslpasswd2 -a NAME` or another program had one (NAME.conf) that says another sasldb_path,
- * auth_sasldb_warnings() tells.
+ * Of Cyrus's own files none is read. Where `saslpasswd2 -a NAME` or another program had one (NAME.conf) that says another
+ * sasldb_path, auth_sasldb_warnings() tells.
  *
  * Ownership: as auth_backend.h has it; configuration is read during the call.
  * Threads:   checks run on the backend's own pool, with a bounded queue and a deadline. auth_global_init() must have been called.

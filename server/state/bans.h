@@ -5,17 +5,17 @@
  *   535          bans_failed(b, &rules, &client, user, x->secret_id, now_us, &ban)  not BANS_NOBODY: a ban begins now; log it
  *   235          bans_ok(b, &rules, &client, user, now_us)
  *
- * What counts: different attempts. The same user with the same wrong secret from the same address counts once however often it comes:
- * that is a device with a stale password, and its neighbours behind the same NAT must not suffer from it. A guesser tries other
- * secrets, or one secret on other users; each is another attempt. Who cannot say which secret it was (SCRAM, GSSAPI) passes NULL, and
- * each failure counts.
+ * What counts: different attempts. The same user with the same wrong secret from the same address counts once however often it
+ * comes: that is a device with a stale password, and its neighbours behind the same NAT must not suffer from it. A guesser
+ * tries other secrets, or one secret on other users; each is another attempt. Who cannot say which secret it was (SCRAM,
+ * GSSAPI) passes NULL, and each failure counts.
  *
- * An address is an IPv4 address or an IPv6 /64. A user is what the client called itself, letters in any case. When failures_max different
- * attempts came within find_us, the address is banned for ban_us; likewise a user, whoever tried. A ban of a user does not hit an
- * address from which that user got in lately: else anybody could lock a user out by guessing.
+ * An address is an IPv4 address or an IPv6 /64. A user is what the client called itself, letters in any case. When failures_max
+ * different attempts came within find_us, the address is banned for ban_us; likewise a user, whoever tried. A ban of a user
+ * does not hit an address from which that user got in lately: else anybody could lock a user out by guessing.
  *
- * A success takes back what that user at that address had wrong, and nothing else: who has one account cannot wipe out what he does to
- * others.
+ * A success takes back what that user at that address had wrong, and nothing else: who has one account cannot wipe out what he
+ * does to others.
  *
  * Asking never waits. A store that several nodes share keeps a copy here and tells the others what happened.
  *
@@ -87,12 +87,13 @@ struct bans {
 	const struct bans_ops *ops;
 };
 
-/* Who of the two is banned; the address is looked at first. @user empty: not known yet. *ban_r (may be NULL) is set unless NOBODY. */
+/* Who of the two is banned; the address is looked at first. @user empty: not known yet. *ban_r (may be NULL) is set unless
+ * NOBODY. */
 enum bans_kind bans_check(struct bans *b, const struct bans_rules *rules, const struct ip_addr *addr,
 			  struct span user, int64_t now_us, struct bans_ban *ban_r);
 
-/* One failure. @secret_id: BANS_SECRET_ID octets that are the same for the same secret, or NULL. Returns whose ban begins by it, the
- * address first if both do. @user empty: a failure without a name. */
+/* One failure. @secret_id: BANS_SECRET_ID octets that are the same for the same secret, or NULL. Returns whose ban begins by
+ * it, the address first if both do. @user empty: a failure without a name. */
 enum bans_kind bans_failed(struct bans *b, const struct bans_rules *rules, const struct ip_addr *addr,
 			   struct span user, const uint8_t *secret_id, int64_t now_us,
 			   struct bans_ban *ban_r);

@@ -1,9 +1,9 @@
 /* state/bans_memory.h - the bans of one process: two bounded tables, of addresses and of users.
  *
- * An entry costs memory while it has failures within the time that counts, a ban, or (a user) an address that it got in from lately.
- * When a table is full, the entry without a ban that was touched longest ago goes; when all have one, the ban that ends first. So whoever
- * floods with addresses or names can win fresh attempts, which his next failures count again, and does not lift bans as long as one
- * entry has none.
+ * An entry costs memory while it has failures within the time that counts, a ban, or (a user) an address that it got in from
+ * lately. When a table is full, the entry without a ban that was touched longest ago goes; when all have one, the ban that ends
+ * first. So whoever floods with addresses or names can win fresh attempts, which his next failures count again, and does not
+ * lift bans as long as one entry has none.
  *
  * Threads: any; shards with a lock each, held for one probe.  Tests: tests/unit/state/test_bans.c
  */

@@ -6,8 +6,8 @@
  *   known      no ban, and addresses that the user got in from, likewise
  *   banned     by the end of the ban
  *
- * Of a failure two hashes are kept: what was tried, and whose it was (for an address the user, for a user the address); the maker of the
- * hashes keys them, so that nothing here tells a secret.
+ * Of a failure two hashes are kept: what was tried, and whose it was (for an address the user, for a user the address); the
+ * maker of the hashes keys them, so that nothing here tells a secret.
  *
  * Threads: all but init and deinit with the shard's lock held.
  */

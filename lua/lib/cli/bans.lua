@@ -17,7 +17,8 @@ local function ls(opt, rest)
     rows[i] = { b.client or b.user, b.kind, b.failures, text.time(b.since), text.duration(b["until"] - now) }
   end
   if #rows > 0 then
-    io.write(text.table({ { "WHO", max = 60 }, { "KIND" }, { "FAILURES", right = true }, { "SINCE" }, { "ENDS IN", right = true } }, rows))
+    io.write(text.table({ { "WHO", max = 60 }, { "KIND" }, { "FAILURES", right = true }, { "SINCE" },
+      { "ENDS IN", right = true } }, rows))
   end
   io.write(text.plural(#rows + a.more, "ban"), a.more > 0 and (", %d of them not shown"):format(a.more) or "", "\n")
 end
