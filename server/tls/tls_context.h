@@ -7,7 +7,7 @@
  * Errors:    -ERR_x with a sentence for the operator: file, what is wrong with it, what to do. On success the errtext is empty or
  *            a warning: something works that not every client will like (expired, an intermediate certificate is missing).
  * Source:    RFC 8446, RFC 5246, RFC 6066 (SNI), RFC 8996 (TLS 1.0 and 1.1 are for legacy listeners only), RFC 9325.
- * Tests:     tests/unit/tls/test_context.c, test_session.c, test_threads.c
+ * Tests:     tests/unit/tls/test_context.c, test_session.c, test_refusals.c, test_threads.c
  */
 #pragma once
 

@@ -1,7 +1,7 @@
 /* tls/tls_hello.h - private to tls: what a ClientHello offers, kept raw while the handshake runs and put into words only if it
  * fails: "TLSv1.0; RC4-MD5, RC4-SHA, DES-CBC3-SHA".
  *
- * Pure but for the allocation.  Tests: tests/unit/tls/test_tls_stream.c
+ * Pure but for the allocation.  Tests: tests/unit/tls/test_handshake.c
  */
 #pragma once
 

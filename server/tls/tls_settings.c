@@ -14,6 +14,8 @@
 	"!AESCCM8:!AESCCM"
 #define CIPHERS_SERVING    CIPHERS_BASE ":!kDHE"
 #define CIPHERS_CONNECTING CIPHERS_BASE
+/* The same for TLS 1.3, whose finite fields OpenSSL has among its groups. */
+#define GROUPS_SERVING "X25519:P-256:X448:P-384:P-521"
 
 static int version_number(enum tls_version v)
 {
@@ -83,6 +85,8 @@ static int apply(const struct tls_settings *set, SSL_CTX *ctx, struct errtext *e
 		return tls_error_set(e, ERR_UNSUPPORTED, "this OpenSSL does not have these TLS versions");
 	if (SSL_CTX_set_cipher_list(ctx, ciphers) != 1)
 		return tls_error_set(e, ERR_INVAL, "ciphers \"%.120s\"", ciphers);
+	if (serving && SSL_CTX_set1_groups_list(ctx, GROUPS_SERVING) != 1)
+		return tls_error_set(e, ERR_UNSUPPORTED, "groups \"%s\"", GROUPS_SERVING);
 	if (set->ciphersuites && SSL_CTX_set_ciphersuites(ctx, set->ciphersuites) != 1)
 		return tls_error_set(e, ERR_INVAL, "ciphersuites \"%.120s\"", set->ciphersuites);
 	return 0;

@@ -21,7 +21,7 @@
  * Threads:   the loop's.
  * Limits:    the handshake's octets and its deadline; records as TLS has them.
  * Source:    RFC 8446, RFC 3207, RFC 7672 (DANE), RFC 6125 (names), RFC 5929 and RFC 9266 (channel bindings).
- * Tests:     tests/unit/tls/test_tls_stream.c, test_verify.c, tests/fuzz/fuzz_tls_handshake.c, fuzz_tls_connect.c
+ * Tests:     tests/unit/tls/test_tls_stream.c, test_handshake.c, test_verify.c, tests/fuzz/fuzz_tls_handshake.c, fuzz_tls_connect.c
  */
 #pragma once
 
