@@ -35,7 +35,9 @@ local fields = {
   { "helo", "str", "what it calls itself" },
   { "proto", "str", "SMTP ESMTP ESMTPS ESMTPSA ... (RFC 3848)" },
   { "device", "str", "id of the registered device" },
-  { "user", "str", "authenticated identity" },
+  { "user", "str", "authenticated identity, or the one that was tried" },
+  { "mech", "str", "SASL mechanism" },
+  { "backend", "str", "who decided on a login: kerberos users sasldb saslauthd gssapi external" },
   { "actor", "str", "who asked for it: a person, a tool, the server" },
   -- envelope and message
   { "from", "str", "reverse path, empty for notices" },
@@ -70,7 +72,6 @@ local fields = {
   { "cipher", "str", "TLS cipher suite" },
   { "tls_level", "str", "how a delivery was protected: off may encrypt verify dane sts" },
   { "cert_ok", "bool", "the peer's certificate was verified, or would have been" },
-  { "mech", "str", "SASL mechanism" },
   -- delivery
   { "relay", "str", "next hop as name[address]:port, or none" },
   { "route", "str", "route that chose it" },
@@ -161,6 +162,12 @@ local events = {
     { { "smtpd", "NOQUEUE: reject: CONNECT from {ptr|unknown}[{client}]: {code} {text}" } } },
   { "connection_limit", "warn", "the process has as many connections as it may have",
     { "listener", "limit", "limit_max", "count", "error" } },
+  { "auth_failed", "info", "a login was refused for good (a dead KDC is another event); contrib/fail2ban reads it",
+    join(session, { "mech", "backend", "code", "enhanced", "reason", "tls", "cipher" }),
+    { { "smtpd", "warning: {ptr|unknown}[{client}]: SASL {mech|PLAIN} authentication failed: {reason|refused}," ..
+        " sasl_username={user|unknown}" } } },
+  { "auth_banned", "warn", "so many different logins failed that an address or a user is turned away until retry_at",
+    { "listener", "client", "user", "what", "count", "retry_at" } },
   { "tls_on_plain_port", "info", "a client began TLS where SMTP was expected", session },
   { "message_accepted", "info", "250 was said: the message is on disk",
     join(session, { "id", "from", "recipients", "nrcpt", "size_bytes", "message_id", "tls", "cipher", "duration_us",
