@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "auth/auth_global.h"
 #include "base/log_writer.h"
 #include "base/mem.h"
 #include "control/control.h"
@@ -463,7 +464,7 @@ static int serve(struct server *s)
 	struct errtext e = { "" };
 
 	make_shared(s);
-	if (prepare(s, &e) < 0 || start_workers(s, &e) < 0)
+	if (auth_global_init(&e) < 0 || prepare(s, &e) < 0 || start_workers(s, &e) < 0)
 		return failed(s, &e);
 	s->watchdog = watchdog_start(s->worker, s->nworkers, &s->process);
 	if (open_control(s, &e) < 0) {
