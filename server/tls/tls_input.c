@@ -90,6 +90,7 @@ static void input_ended(struct tls_filter *f, int ssl_error)
 		f->s.eof = true;
 		f->info->truncated = f->lower_ended;
 	} else if (!f->lower->closing) { /* else its `closed` says more */
+		f->info->broken = span_of(ERR_reason_error_string(ERR_peek_last_error()));
 		tls_filter_finish(f, -ERR_IO, true);
 	}
 }

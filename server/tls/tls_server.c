@@ -101,7 +101,8 @@ static int client_demands(struct tls_server *ts, SSL_CTX *ctx, struct errtext *e
 		X509_VERIFY_PARAM_set_flags(SSL_CTX_get0_param(ctx), X509_V_FLAG_PARTIAL_CHAIN);
 		trusted = X509_STORE_get0_objects(SSL_CTX_get_cert_store(ctx));
 	}
-	EVP_DigestUpdate(hash, &ts->client_cert, sizeof ts->client_cert);
+	if (!err)
+		EVP_DigestUpdate(hash, &ts->client_cert, sizeof ts->client_cert);
 	for (int i = 0; !err && i < sk_X509_OBJECT_num(trusted); i++) {
 		unsigned char one[EVP_MAX_MD_SIZE];
 		unsigned one_n = 0;

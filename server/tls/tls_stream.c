@@ -205,11 +205,19 @@ const struct stream_ops tls_filter_ops = {
 struct tls_filter *tls_filter_new(struct stream *lower, struct tls_live *live, bool serving)
 {
 	struct tls_filter *f = mem_alloc(sizeof *f);
-	BIO *bio = BIO_new(live->bio);
 
+	f->s = (struct stream){
+		.ops = &tls_filter_ops, .loop = lower->loop, .peer = lower->peer, .local = lower->local
+	};
+	f->lower = lower;
 	f->live = live;
 	f->serving = serving;
+	input_gate_init(&f->gate);
+	timer_init(&f->bound, on_bound);
+	task_init(&f->flush_task, run_flush);
+	task_init(&f->event_task, run_events);
 	f->ssl = SSL_new(live->ctx);
+	BIO *bio = BIO_new(live->bio);
 	if (!f->ssl || !bio) {
 		BIO_free(bio);
 		tls_filter_free(f);
@@ -223,19 +231,15 @@ struct tls_filter *tls_filter_new(struct stream *lower, struct tls_live *live, b
 		SSL_set_accept_state(f->ssl);
 	else
 		SSL_set_connect_state(f->ssl);
-	f->s = (struct stream){
-		.ops = &tls_filter_ops, .loop = lower->loop, .peer = lower->peer, .local = lower->local
-	};
-	f->lower = lower;
-	input_gate_init(&f->gate);
-	timer_init(&f->bound, on_bound);
-	task_init(&f->flush_task, run_flush);
-	task_init(&f->event_task, run_events);
 	return f;
 }
 
 void tls_filter_free(struct tls_filter *f)
 {
+	/* A lower stream that breaks gives back what waits in it, and on_sent() may have asked for a turn. */
+	task_unschedule(&f->flush_task);
+	task_unschedule(&f->event_task);
+	timer_unset(f->s.loop, &f->bound);
 	/* A device that goes without close_notify may come back to its session (RFC 5246 section 7.2.1); what broke for a reason
 	 * of TLS is not in the cache any more. */
 	if (f->ssl && f->info)

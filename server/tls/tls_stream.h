@@ -64,6 +64,8 @@ struct tls_info {
 	struct span sni;     /* asked for by a client; empty: none */
 	bool resumed;
 	bool truncated; /* the input ended without close_notify */
+	struct span
+		broken; /* in `closed`: OpenSSL's reason, if it was one of TLS (a server that minds our certificate) */
 
 	/* The peer's certificate. */
 	bool cert_given;

@@ -237,6 +237,57 @@ static void broken_before_its_owner_was_told(void)
 	tear_down();
 }
 
+/* The lower stream is full when the handshake begins (replies that the peer did not read), and breaks: what it gives back must not
+ * wake who is gone. */
+static void full_below_and_then_broken(void)
+{
+	static char replies[STREAM_OUT_HIGH + 1];
+	struct bed b;
+
+	set_up();
+	bed_memory(&b);
+	bed_connect(&b, tc, &any);
+	bed_turns(&b, 3);
+	memory_stream_stall(&b.wire_server, true);
+	CHECK_INT(0, stream_write(b.lower_server, span_make(replies, sizeof replies)));
+	bed_accept(&b, ts);
+	bed_turns(&b, 3);
+	CHECK_INT(0, b.server.done);
+	memory_stream_reset(&b.wire_server, -ERR_IO);
+	bed_turns(&b, 3);
+	CHECK_INT(1, b.server.done);
+	CHECK_INT(-ERR_IO, b.server.status);
+	bed_end(&b);
+	tear_down();
+}
+
+/* The same, but it gets through: the peer throws the replies away and shakes hands. */
+static void full_below_and_then_read(void)
+{
+	static char replies[STREAM_OUT_HIGH + 1];
+	struct bed b;
+
+	set_up();
+	bed_memory(&b);
+	bed_connect(&b, tc, &any);
+	bed_turns(&b, 3);
+	memory_stream_stall(&b.wire_server, true);
+	CHECK_INT(0, stream_write(b.lower_server, span_make(replies, sizeof replies)));
+	bed_accept(&b, ts);
+	bed_turns(&b, 3);
+	b.stuck = true;
+	memory_stream_stall(&b.wire_server, false);
+	bed_turns(&b, 5);
+	CHECK(b.wire_server.output.n > sizeof replies);
+	buf_consume(&b.wire_server.output, sizeof replies);
+	b.stuck = false;
+	TURNS(&b, b.server.done && b.client.done);
+	CHECK_INT(0, b.server.status);
+	CHECK_INT(0, b.client.status);
+	bed_end(&b);
+	tear_down();
+}
+
 static void drop_when_done(struct op *op)
 {
 	struct end *e = container_of(container_of(op, struct tls_handshake, op), struct end, h);
@@ -371,6 +422,7 @@ static void versions_meet_or_not(void)
 
 TEST_MAIN(TEST(an_old_client_is_told_of_by_name), TEST(a_long_offer_is_cut),
 	  TEST(what_is_not_tls_is_called_so), TEST(a_peer_that_goes_away), TEST(the_deadline_and_a_cancel),
-	  TEST(broken_before_its_owner_was_told), TEST(a_stream_that_nobody_takes),
+	  TEST(broken_before_its_owner_was_told), TEST(full_below_and_then_broken),
+	  TEST(full_below_and_then_read), TEST(a_stream_that_nobody_takes),
 	  TEST(what_comes_with_the_handshake_stays), TEST(a_peer_that_sends_without_end),
 	  TEST(versions_meet_or_not))

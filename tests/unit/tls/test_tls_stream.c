@@ -357,6 +357,7 @@ static void a_broken_record_breaks_the_stream(void)
 	TURNS(&b, b.server.closed);
 	CHECK_INT(1, b.server.closed);
 	CHECK_INT(-ERR_IO, b.server.err);
+	CHECK_STR("decryption failed or bad record mac", b.server.broken);
 	CHECK_INT(0, b.server.readable);
 	TURNS(&b, b.client.closed || b.client.eof); /* the alert came */
 	CHECK(b.client.closed == 1 && b.client.err == -ERR_IO);

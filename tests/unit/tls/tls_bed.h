@@ -20,6 +20,7 @@ struct end {
 	struct buf got;
 	unsigned done, readable, writable, deadline, closed, released;
 	int status, err; /* of the handshake; of `closed` */
+	char broken[120]; /* as tls_info() said in `closed` */
 	bool eof, leave, echo, paused;
 	bool close_on_readable;
 	size_t consume_max;
@@ -79,6 +80,7 @@ static inline void end_closed(struct stream *s, void *owner, int err)
 
 	e->closed++;
 	e->err = err;
+	snprintf(e->broken, sizeof e->broken, "%.*s", SPAN_ARG(tls_info(s)->broken));
 	e->s = NULL;
 	stream_free(s);
 }
