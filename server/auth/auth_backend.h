@@ -8,7 +8,7 @@
  * Threads:   start on the loop, done on the loop; backends are shared by all workers and do their own locking; what blocks runs on
  *            the backend's own work_pool.
  * Errors:    a dead or slow dependency is AUTH_ANSWER_TEMPFAIL, never WRONG: devices give up for good on a 535.
- * Tests:     each backend's
+ * Tests:     tests/unit/auth/test_exchange.c, and each backend's
  */
 #pragma once
 
@@ -19,11 +19,11 @@
 
 #define AUTH_ANSWER_MAP(X)                                                                                   \
 	X(RIGHT, "right")                                                                                    \
-	X(WRONG, "wrong")           /* known here (or it must look so), the password is not right */         \
-	X(UNKNOWN_HERE, "unknown")  /* not this backend's: the next one is asked */                          \
-	X(EXPIRED, "expired")       /* right or not, its time is over: 535, said precisely in the log */     \
-	X(LOCKED, "locked")         /* disabled, revoked, suspended: likewise */                             \
-	X(TEMPFAIL, "tempfail")     /* nobody can say now: 454 */
+	X(WRONG, "wrong")          /* known here (or it must look so), the password is not right */          \
+	X(UNKNOWN_HERE, "unknown") /* not this backend's: the next one is asked */                           \
+	X(EXPIRED, "expired")      /* right or not, its time is over: 535, said precisely in the log */      \
+	X(LOCKED, "locked")        /* disabled, revoked, suspended: likewise */                              \
+	X(TEMPFAIL, "tempfail")    /* nobody can say now: 454 */
 
 enum auth_answer {
 #define X(name, text) AUTH_ANSWER_##name,
@@ -38,20 +38,21 @@ enum { AUTH_USER_MAX = 256, AUTH_REALM_MAX = 256, AUTH_WHY_MAX = 200 };
 
 /* Who it is, once verified. */
 struct auth_identity {
-	char user[AUTH_USER_MAX + AUTH_REALM_MAX]; /* canonical: "smtp-relay/scan.example.edu@EXAMPLE.EDU", "copier7" */
-	char realm[AUTH_REALM_MAX];                /* "EXAMPLE.EDU", or empty */
+	char user[AUTH_USER_MAX +
+		  AUTH_REALM_MAX];  /* canonical: "smtp-relay/scan.example.edu@EXAMPLE.EDU", "copier7" */
+	char realm[AUTH_REALM_MAX]; /* "EXAMPLE.EDU", or empty */
 };
 
 struct auth_check {
-	struct op op; /* status 0: answer is set; < 0: canceled or out of time (counts as TEMPFAIL) */
-	struct span user;                   /* as the client said it, valid UTF-8 without controls; lives until done */
+	struct op op;     /* status 0: answer is set; < 0: canceled or out of time (counts as TEMPFAIL) */
+	struct span user; /* as the client said it, valid UTF-8 without controls; lives until done */
 	const struct secret *password;
-	struct ip_addr client;              /* for backends that keep count */
-	bool last;                          /* nobody is asked after this one: an unknown user should cost what a wrong password costs */
+	struct ip_addr client; /* for backends that keep count */
+	bool last; /* nobody else is asked: an unknown user should cost what a wrong password costs */
 	enum auth_answer answer;
-	struct auth_identity identity;      /* RIGHT */
-	char why[AUTH_WHY_MAX];             /* for the log only, never for the client; without secrets: "KDC unreachable: ..." */
-	void *impl;                         /* the backend's, while pending */
+	struct auth_identity identity; /* RIGHT */
+	char why[AUTH_WHY_MAX]; /* for the log only, never for the client; without secrets: "KDC unreachable: ..." */
+	void *impl;             /* the backend's, while pending */
 };
 
 /* A SCRAM-SHA-256 verifier (RFC 5802 section 3). */
@@ -63,7 +64,8 @@ struct auth_verifier {
 	uint8_t nsalt;
 	uint32_t iterations;
 	struct auth_identity identity;
-	enum auth_answer answer; /* RIGHT: usable; LOCKED, EXPIRED: whatever the client proves; UNKNOWN_HERE */
+	enum auth_answer
+		answer; /* RIGHT: usable; LOCKED, EXPIRED: whatever the client proves; UNKNOWN_HERE */
 };
 
 struct auth_backend;
@@ -72,10 +74,11 @@ struct auth_backend_ops {
 	const char *name; /* as in a listener's `auth` list: "kerberos", "users", "sasldb", "saslauthd" */
 	/* c->op is initialised by the asker; completes through op_begin/op_complete. 0 or -ERR_CANCELED, -ERR_BUSY. */
 	int (*check)(struct auth_backend *b, struct auth_check *c, struct scope *scope);
-	/* At once, from memory; @user is prepared (RFC 4013). With UNKNOWN_HERE, salt and iterations may be filled with what looks like
-	 * those of a user and is always the same for one name. NULL: it keeps none. */
+	/* At once, from memory; @user is prepared (RFC 4013). With UNKNOWN_HERE, salt and iterations may be filled with what
+	 * looks like those of a user and is always the same for one name. NULL: it keeps none. */
 	void (*verifier)(struct auth_backend *b, struct span user, struct auth_verifier *v_r);
-	/* At once: is @name (prepared) short for another? Then that is the name that all backends are asked for. NULL: it has no aliases. */
+	/* At once: is @name (prepared) short for another? Then that is the name that all backends are asked for. NULL: it has
+	 * no aliases. */
 	bool (*alias)(struct auth_backend *b, struct span name, char to[AUTH_USER_MAX]);
 	/* Look at the files again. 1: changed, 0: not, -ERR_x: as before. NULL: it has none. */
 	int (*refresh)(struct auth_backend *b, struct errtext *e);

@@ -85,7 +85,8 @@ struct auth_exchange {
 	struct span challenge;         /* until the next call */
 	struct auth_identity identity; /* DONE */
 	struct span tried;             /* user name that was tried, for the log; printable; may be empty */
-	uint8_t secret_id[16];         /* keyed hash of user and secret (key of this process), so that a limiter counts distinct tries */
+	uint8_t secret_id
+		[16]; /* keyed hash (key of this process) of user and secret: tries that differ can be counted */
 	bool has_secret_id;
 	enum auth_answer answer; /* REFUSED: which kind */
 	const char *backend;     /* who decided; NULL: nobody */

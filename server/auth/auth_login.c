@@ -1,5 +1,5 @@
-/* LOGIN, which was never a standard (draft-murchison-sasl-login): the server asks for the name, then for the password. Devices speak
- * it in more ways than one, and all of these are served:
+/* LOGIN, which was never a standard (draft-murchison-sasl-login): the server asks for the name, then for the password.
+ * Devices speak it in more ways than one, and all of these are served:
  *
  *   AUTH LOGIN, name, password          as the draft has it
  *   AUTH LOGIN <name>, password         the name on the command's line, though RFC 4954 section 4 has the server begin

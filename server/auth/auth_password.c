@@ -16,10 +16,11 @@
 
 enum { PASSWORD_MAX = 1024 };
 
-/* The kernel gives each process 16 random octets when it begins, so there is a secret of the process without a place to keep one. */
+/* The kernel gives each process 16 random octets when it begins, so there is a secret of the process without a place to keep
+ * one. */
 int auth_process_key(const char *use, uint8_t key[32])
 {
-	const void *random = (const void *)getauxval(AT_RANDOM); // NOLINT(performance-no-int-to-ptr)
+	const void *random = (const void *)getauxval(AT_RANDOM);
 
 	if (!random)
 		return -ERR_UNSUPPORTED;

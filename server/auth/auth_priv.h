@@ -1,8 +1,8 @@
 /* auth/auth_priv.h - between auth_exchange.c, which runs an AUTH command, and the mechanisms, which know what is said in one.
  *
- * A mechanism's step gets what the client said, base64 undone, and either says what comes of it (auth_say(), auth_challenge(), which
- * return AUTH_SAID) or starts something and returns AUTH_WAITS; then auth_step_end() is called once, with what is said then. While it
- * waits, `cancel` may ask it to hurry; it still ends by auth_step_end().
+ * A mechanism's step gets what the client said, base64 undone, and either says what comes of it (auth_say(),
+ * auth_challenge(), which return AUTH_SAID) or starts something and returns AUTH_WAITS; then auth_step_end() is called once,
+ * with what is said then. While it waits, `cancel` may ask it to hurry; it still ends by auth_step_end().
  *
  * Tests: tests/unit/auth/test_exchange.c
  */

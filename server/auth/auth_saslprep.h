@@ -2,9 +2,9 @@
  *
  * Printable ASCII stays as it is. Of the rest, these are prepared: the letters of Latin, Greek, Cyrillic and Armenian script,
  * kana, Chinese characters and Hangul in their composed forms, common punctuation, spaces (which become U+0020), invisible
- * characters (which go away) and the full-width forms of ASCII. Whatever else there is - combining marks, scripts that run from right to
- * left, compatibility forms - is refused: a full table of Unicode 3.2 would serve nobody here, and to let such a string pass
- * unprepared could make two names of one.
+ * characters (which go away) and the full-width forms of ASCII. Whatever else there is - combining marks, scripts that run
+ * from right to left, compatibility forms - is refused: a full table of Unicode 3.2 would serve nobody here, and to let such
+ * a string pass unprepared could make two names of one.
  *
  * Threads: pure.  Ownership: output goes behind what is in @out; it is never longer than the input.
  * Source: RFC 4013, RFC 3454 (tables B.1, C.1.2, C.2), Unicode 3.2 (NFKC).

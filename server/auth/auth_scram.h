@@ -12,8 +12,8 @@
  * Ownership: a struct auth_scram owns its buffers; auth_scram_deinit() wipes them. Spans of a hello point into it.
  * Threads:   pure, but for the random nonces.
  * Limits:    a message AUTH_SCRAM_MESSAGE_MAX octets, iterations between AUTH_SCRAM_ITERATIONS_MIN and _MAX at the client.
- * Errors:    -ERR_SYNTAX: not as RFC 5802 section 7 says; -ERR_UNSUPPORTED: a mandatory extension, or a channel binding or a number of
- *            iterations that we do not take; -ERR_DENIED: the proof, the nonce or the binding is wrong; -ERR_TOOBIG.
+ * Errors:    -ERR_SYNTAX: not as RFC 5802 section 7 says; -ERR_UNSUPPORTED: a mandatory extension, or a channel binding or a
+ *            number of iterations that we do not take; -ERR_DENIED: the proof, the nonce or the binding is wrong; -ERR_TOOBIG.
  * Source:    RFC 5802, RFC 7677, RFC 9266 (tls-exporter), RFC 5929 (tls-server-end-point).
  * Tests:     tests/unit/auth/test_scram.c, tests/fuzz/fuzz_auth_scram.c
  */

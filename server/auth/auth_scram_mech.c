@@ -5,8 +5,8 @@
  *   3. the client's proof is checked; "v=", the server's own, goes out as a challenge, for 235 has no room for it
  *   4. the client's answer to that is empty
  *
- * It fails when the channel binding is not what both ends of this channel must have (also a client that says it could bind, but that we
- * could not: somebody took -PLUS out of our EHLO), when the proof is wrong, and at the end for users that nobody knows.
+ * It fails when the channel binding is not what both ends of this channel must have (also a client that says it could bind,
+ * but that we could not: somebody took -PLUS out of our EHLO), when the proof is wrong, and at the end for users that nobody knows.
  */
 #include "auth/auth_priv.h"
 #include "auth/auth_saslprep.h"

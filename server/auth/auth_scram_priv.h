@@ -6,9 +6,11 @@
 
 #include "auth/auth_scram.h"
 
-/* Takes "x=value" off the front of *s, and the comma behind it. False when there is no such attribute there. At the end s->p is NULL. */
+/* Takes "x=value" off the front of *s, and the comma behind it. False when there is no such attribute there. At the end s->p
+ * is NULL. */
 bool auth_scram_take(struct span *s, char name, struct span *value_r);
-/* Extensions that we do not know are to be ignored (RFC 5802 section 5.1): "x=value" each, to the end; but "m" is never to be ignored. */
+/* Extensions that we do not know are to be ignored (RFC 5802 section 5.1): "x=value" each, to the end; but "m" is never to
+ * be ignored. */
 bool auth_scram_extensions(struct span s);
 /* r: printable and not empty. */
 bool auth_scram_is_nonce(struct span s);

@@ -1,7 +1,7 @@
 /* A check of a password, when all goes well:
  *
- *   1. on the loop: the user is looked up, what is needed of him is copied into a job; was this password right a moment ago? Then that
- *      is the answer
+ *   1. on the loop: the user is looked up, what is needed of him is copied into a job; was this password right a moment ago?
+ *      Then that is the answer
  *   2. on a thread of the pool: a second look at what is known (another job may have been about the same), then scrypt
  *   3. on the loop: the job's end is the check's
  *
@@ -10,31 +10,22 @@
  */
 #include "auth/auth_users.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "auth/auth_cache.h"
 #include "auth/auth_saslprep.h"
 #include "auth/auth_scram.h"
+#include "auth/auth_users_priv.h"
 #include "base/check.h"
 #include "base/mem.h"
 #include "io/work.h"
 #include "tls/tls_digest.h"
 
 #define TIMEOUT_US INT64_C(20000000)
-
-struct stamp {
-	dev_t dev;
-	ino_t ino;
-	off_t size;
-	struct timespec mtime, ctime;
-};
 
 struct users {
 	struct auth_backend head;
@@ -43,7 +34,7 @@ struct users {
 	struct work_pool *pool;
 	pthread_mutex_t lock; /* of what follows */
 	struct auth_users_table *table;
-	struct stamp stamp;
+	struct auth_users_stamp stamp;
 	unsigned generation; /* of the table: what was checked against another is not kept */
 	struct auth_cache cache;
 };
@@ -77,81 +68,7 @@ static int64_t now_us(void)
 	return t.tv_sec * INT64_C(1000000) + t.tv_nsec / 1000;
 }
 
-/* ---- the file ------------------------------------------------------------------------------------------ */
-
-static int fail(struct errtext *e, const char *file)
-{
-	return errtext_set(e, err_from_errno(errno), "%s: %s", file, strerror(errno));
-}
-
-static int read_text(int fd, const char *file, struct buf *text, struct errtext *e)
-{
-	for (;;) {
-		if (!buf_reserve(text, 64 * 1024))
-			return errtext_set(e, ERR_TOOBIG, "%s: over %d octets", file, AUTH_USERS_FILE_MAX);
-		const ssize_t n = read(fd, text->p + text->n, text->cap - text->n);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return fail(e, file);
-		if (n == 0)
-			return 0;
-		text->n += (size_t)n;
-	}
-}
-
-static int read_table(const char *file, struct stat *st, struct auth_users_table **t_r, struct errtext *e)
-{
-	struct buf text = BUF_INIT(AUTH_USERS_FILE_MAX + 128 * 1024);
-	int err = 0;
-
-	const int fd = open(file, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-	if (fd < 0)
-		return fail(e, file);
-	if (fstat(fd, st) < 0)
-		err = fail(e, file);
-	else if (!S_ISREG(st->st_mode))
-		err = errtext_set(e, ERR_INVAL, "%s: not a file", file);
-	if (err == 0)
-		err = read_text(fd, file, &text, e);
-	if (err == 0) {
-		err = auth_users_parse(buf_span(&text), t_r, e);
-		if (err < 0)
-			errtext_wrap(e, "%s", file);
-	}
-	buf_wipe(&text);
-	close(fd);
-	return err;
-}
-
-int auth_users_read(const char *file, struct auth_users_table **t_r, struct errtext *e)
-{
-	struct stat st;
-
-	return read_table(file, &st, t_r, e);
-}
-
-int auth_users_look(const char *file, struct errtext *e)
-{
-	struct auth_users_table *t = NULL;
-	struct stat st;
-	const int err = read_table(file, &st, &t, e);
-
-	auth_users_table_free(&t);
-	return err < 0 ? err : (st.st_mode & S_IROTH) != 0;
-}
-
-static struct stamp stamp_of(const struct stat *st)
-{
-	return (struct stamp){ st->st_dev, st->st_ino, st->st_size, st->st_mtim, st->st_ctim };
-}
-
-static bool stamp_eq(const struct stamp *a, const struct stamp *b)
-{
-	return a->dev == b->dev && a->ino == b->ino && a->size == b->size &&
-	       a->mtime.tv_sec == b->mtime.tv_sec && a->mtime.tv_nsec == b->mtime.tv_nsec &&
-	       a->ctime.tv_sec == b->ctime.tv_sec && a->ctime.tv_nsec == b->ctime.tv_nsec;
-}
+/* ---- the file -------------------------------------------------------------------------------------------- */
 
 static int users_refresh(struct auth_backend *b, struct errtext *e)
 {
@@ -160,21 +77,21 @@ static int users_refresh(struct auth_backend *b, struct errtext *e)
 	struct stat st;
 
 	if (stat(u->file, &st) < 0) {
-		const int err = fail(e, u->file);
+		const int err = auth_users_file_error(e, u->file);
 		pthread_mutex_lock(&u->lock);
-		const bool told = stamp_eq(&u->stamp, &(struct stamp){ 0 });
-		u->stamp = (struct stamp){ 0 };
+		const bool told = auth_users_stamp_eq(&u->stamp, &(struct auth_users_stamp){ 0 });
+		u->stamp = (struct auth_users_stamp){ 0 };
 		pthread_mutex_unlock(&u->lock);
 		return told ? 0 : err;
 	}
-	struct stamp stamp = stamp_of(&st);
+	struct auth_users_stamp stamp = auth_users_stamp_of(&st);
 	pthread_mutex_lock(&u->lock);
-	const bool same = stamp_eq(&stamp, &u->stamp);
+	const bool same = auth_users_stamp_eq(&stamp, &u->stamp);
 	u->stamp = stamp; /* what cannot be read is told once, and tried again when it changes again */
 	pthread_mutex_unlock(&u->lock);
 	if (same)
 		return 0;
-	const int err = read_table(u->file, &st, &t, e);
+	const int err = auth_users_load(u->file, &st, &t, e);
 	pthread_mutex_lock(&u->lock);
 	if (err == 0) {
 		struct auth_users_table *old = u->table;
@@ -182,7 +99,7 @@ static int users_refresh(struct auth_backend *b, struct errtext *e)
 		t = old;
 		u->generation++;
 		auth_cache_forget(&u->cache, (struct span){ NULL, 0 });
-		u->stamp = stamp_of(&st);
+		u->stamp = auth_users_stamp_of(&st);
 	}
 	pthread_mutex_unlock(&u->lock);
 	auth_users_table_free(&t);
@@ -439,7 +356,7 @@ int auth_users_new(const struct auth_users_config *cfg, struct auth_backend **b_
 	char *file = mem_strndup(cfg->file.p, cfg->file.n);
 	struct auth_users_table *t = NULL;
 	struct stat st;
-	int err = read_table(file, &st, &t, e);
+	int err = auth_users_load(file, &st, &t, e);
 
 	if (err < 0) {
 		free(file);
@@ -449,7 +366,7 @@ int auth_users_new(const struct auth_users_config *cfg, struct auth_backend **b_
 	u->head.ops = &users_ops;
 	u->file = file;
 	u->table = t;
-	u->stamp = stamp_of(&st);
+	u->stamp = auth_users_stamp_of(&st);
 	u->timeout_us = cfg->timeout_us ? cfg->timeout_us : TIMEOUT_US;
 	require(pthread_mutex_init(&u->lock, NULL) == 0);
 	const int64_t cache_us = cfg->cache_us == 0  ? AUTH_CACHE_RIGHT_MAX_US

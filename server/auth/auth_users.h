@@ -1,9 +1,9 @@
 /* auth/auth_users.h - Postern's own user file as a backend: who may log in, with passwords hashed (auth_user.h).
  *
- * A check of a password costs scrypt, so it runs on the backend's own threads with a bounded queue; a password that was right a moment
- * ago is known again without that for AUTH_CACHE_RIGHT_MAX_US at most (auth_cache.h), so that a copier which logs in for each page
- * costs it once. All of that is forgotten when the file changes. Of many checks of the same user and password that wait at once, one
- * does the work.
+ * A check of a password costs scrypt, so it runs on the backend's own threads with a bounded queue; a password that was
+ * right a moment ago is known again without that for AUTH_CACHE_RIGHT_MAX_US at most (auth_cache.h), so that a copier which
+ * logs in for each page costs it once. All of that is forgotten when the file changes. Of many checks of the same user and
+ * password that wait at once, one does the work.
  *
  * The file is read when the backend is made and by refresh(); an alias of the file is known to backends behind this one as well.
  *
@@ -30,7 +30,8 @@ struct auth_users_config {
 
 int auth_users_new(const struct auth_users_config *cfg, struct auth_backend **b_r, struct errtext *e);
 
-/* 1: everybody on the machine may read the file, which deserves a warning; 0: not; -ERR_x: it cannot be used. For `postern check`. */
+/* 1: everybody on the machine may read the file, which deserves a warning; 0: not; -ERR_x: it cannot be used. For `postern
+ * check`. */
 int auth_users_look(const char *file, struct errtext *e);
 
 /* Reads and parses. Also for tools. */

@@ -1,10 +1,10 @@
 /* The way of a change: the directory is locked, the file read; changes make a new text, which is parsed as any file is, so that
- * nothing is ever written that could not be read; at the end it becomes a file beside the old one, is synced, and takes its name. */
+ * nothing is ever written that could not be read; at the end it becomes a file beside the old one, is synced, and takes its
+ * name. */
 #include "auth/auth_users_edit.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <libgen.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -46,10 +46,9 @@ static char *resolved(const char *file)
 
 static char *directory_of(const char *file)
 {
-	char *copy = mem_strdup(file), *dir = mem_strdup(dirname(copy));
+	const ptrdiff_t slash = span_rfind_char(span_of(file), '/');
 
-	free(copy);
-	return dir;
+	return slash < 0 ? mem_strdup(".") : mem_strndup(file, slash ? (size_t)slash : 1);
 }
 
 static int lock(struct auth_users_edit *ed, struct errtext *e)

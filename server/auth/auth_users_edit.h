@@ -5,8 +5,8 @@
  *   auth_users_edit_commit(ed, &e);                       // a new file, synced, under the old name; owner and mode as before
  *   auth_users_edit_close(&ed);                           // without commit: nothing happened
  *
- * The lock is one on the directory (flock), for the file itself is another one after each change. Comments and the order of the lines
- * stay. A server reads the file again by itself.
+ * The lock is one on the directory (flock), for the file itself is another one after each change. Comments and the order of
+ * the lines stay. A server reads the file again by itself.
  *
  * Ownership: the caller's.  Threads: one at a time; blocks.
  * Errors:    -ERR_BUSY after AUTH_USERS_EDIT_WAIT_S: somebody else is at it; -ERR_NOTFOUND, -ERR_EXISTS: of names; those of files.
