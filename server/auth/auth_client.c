@@ -353,13 +353,12 @@ static const char *hint_for(struct span text)
 void auth_client_refused(struct auth_client *x, int code, struct span text)
 {
 	struct auth_client_state *st = x->state_;
-	const struct span user = auth_credential_user(x->credential);
 	char words[120], as[60];
 
 	if (!st || !st->how)
 		return;
 	copy_words(words, sizeof words, text);
-	copy_words(as, sizeof as, user);
+	copy_words(as, sizeof as, auth_credential_user(x->credential));
 	const char *hint = st->refusal[0] ? st->refusal : hint_for(text);
 	x->result = AUTH_CLIENT_FAILED;
 	auth_client_fail(st, code >= 500, "AUTH %s as %s refused: %d %s%s%s%s", x->mech, as, code, words,

@@ -20,34 +20,19 @@ import json
 import os
 import socket
 import ssl
-import subprocess
 import sys
 import threading
 import time
 
-
-def openssl(directory, *arguments):
-    subprocess.run(["openssl", *arguments], cwd=directory, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+import certs
 
 
 def make_certificates(directory):
-    """ca.pem, and good.pem, name.pem, stranger.pem, each with its key."""
-    def self_signed(name, subject, *more):
-        openssl(directory, "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "30",
-                "-subj", "/CN=" + subject, "-keyout", name + ".key", "-out", name + ".pem", *more)
-
-    def signed(name, subject, names):
-        openssl(directory, "req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-subj", "/CN=" + subject,
-                "-keyout", name + ".key", "-out", name + ".csr")
-        with open(os.path.join(directory, name + ".ext"), "w") as f:
-            f.write("subjectAltName=%s\n" % names)
-        openssl(directory, "x509", "-req", "-in", name + ".csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "30",
-                "-extfile", name + ".ext", "-out", name + ".pem")
-
-    self_signed("ca", "Test CA")
-    signed("good", "localhost", "DNS:localhost,IP:127.0.0.1,DNS:mta-sts.example.org")
-    signed("name", "elsewhere.example", "DNS:elsewhere.example")
-    self_signed("stranger", "localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1")
+    """ca.pem; good.pem, name.pem and stranger.pem have their keys in them."""
+    ca = certs.Ca(directory, "ca")
+    certs.Cert(directory, "good", ["localhost", "127.0.0.1", "mta-sts.example.org"], ca)
+    certs.Cert(directory, "name", ["elsewhere.example"], ca)
+    certs.Cert(directory, "stranger", ["localhost", "127.0.0.1"])
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -119,7 +104,7 @@ class Server(http.server.ThreadingHTTPServer):
         self.context = None
         if name != "clear":
             self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-            self.context.load_cert_chain(os.path.join(directory, name + ".pem"), os.path.join(directory, name + ".key"))
+            self.context.load_cert_chain(os.path.join(directory, name + ".pem"))
 
     def finish_request(self, request, client_address):
         if self.context:
