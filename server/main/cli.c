@@ -14,6 +14,7 @@
 #include "http/http_unix.h"
 #include "io/loop.h"
 #include "main/cli_dkim.h"
+#include "main/cli_upstream.h"
 #include "main/cli_user.h"
 #include "main/config.h"
 #include "main/simulate.h"
@@ -231,6 +232,7 @@ int cli_main(int argc, char **argv)
 		{ "control", call_control, NULL },   { "check", call_check, NULL },
 		{ "simulate", call_simulate, NULL }, { "spec_files", call_spec_files, NULL },
 		{ "spec_run", call_spec_run, NULL }, { "version", call_version, NULL },
+		{ "upstream_check", cli_upstream_check, NULL },
 		{ "user", cli_user, NULL },
 		{ "dkim_keygen", cli_dkim_keygen, NULL }, { "dkim_check", cli_dkim_check, NULL },
 		{ "dkim_verify", cli_dkim_verify, NULL }, { "dkim_sign", cli_dkim_sign, NULL },
