@@ -15,6 +15,36 @@
 
 #define SECOND INT64_C(1000000)
 
+#ifndef BED_NAP
+#define BED_NAP() usleep(200) /* for what comes over the loopback */
+#endif
+
+static uint16_t bed_port; /* of the server; 0: any */
+
+#ifdef BED_WITHOUT_SERVER /* whoever includes this is what is behind tcp_connect_start() */
+
+struct server {
+	struct ip_endpoint at;
+};
+
+static inline void server_start(struct server *sv, struct loop *loop)
+{
+	(void)loop;
+	*sv = (struct server){ .at.port = bed_port };
+}
+
+static inline void server_stop(struct server *sv)
+{
+	(void)sv;
+}
+
+static inline void server_free(struct server *sv)
+{
+	(void)sv;
+}
+
+#else
+
 /* ---- the server ------------------------------------------------------------------------------------------------ */
 
 struct server {
@@ -229,7 +259,6 @@ static void server_accepted(void *arg, struct stream *s)
 	server_reply(c, sv->greeting);
 }
 
-static uint16_t bed_port; /* 0: any */
 
 static void server_start(struct server *sv, struct loop *loop)
 {
@@ -278,6 +307,8 @@ static void server_free(struct server *sv)
 	buf_free(&sv->clear);
 	buf_free(&sv->content);
 }
+
+#endif
 
 /* ---- the queue and the spool ----------------------------------------------------------------------------------- */
 
@@ -763,7 +794,7 @@ static inline void bed_until(struct bed *b, unsigned n)
 		bed_ready(b);
 		loop_run_once(b->loop, false);
 		if (b->ntold < n && i > 100)
-			usleep(200);
+			BED_NAP();
 	}
 	CHECK_INT(n, b->ntold);
 }
@@ -772,7 +803,7 @@ static inline void bed_spin(struct bed *b, int turns)
 {
 	for (int i = 0; i < turns; i++) {
 		loop_run_once(b->loop, false);
-		usleep(200);
+		BED_NAP();
 	}
 }
 
