@@ -49,9 +49,13 @@ struct tls_pair {
 
 /* Reads both; @key_path NULL: it is in the same file. */
 int tls_pair_load(struct tls_pair *p, const char *cert_path, const char *key_path, struct errtext *e);
+/* The certificates alone; a key that is in the file is left there. */
+int tls_pair_load_certs(struct tls_pair *p, const char *cert_path, struct errtext *e);
 void tls_pair_deinit(struct tls_pair *p);
 /* Is something wrong with it that does not keep it from being served? Then @e says what. */
 bool tls_pair_warn(const struct tls_pair *p, const char *cert_path, struct errtext *e);
+/* A certificate that says where its issuer's is to be had comes from a CA whose clients expect us to send that one. */
+bool tls_pair_names_issuer(X509 *x);
 /* Gives it to an OpenSSL context; -ERR_INVAL when that does not take it (a key too short for the security level). */
 int tls_pair_use(const struct tls_pair *p, SSL_CTX *ctx, const char *cert_path, struct errtext *e);
 

@@ -141,6 +141,25 @@ static int check_match(const struct tls_pair *p, const char *cert_path, const ch
 	return err;
 }
 
+int tls_pair_load_certs(struct tls_pair *p, const char *cert_path, struct errtext *e)
+{
+	struct secret file = { 0 };
+
+	*p = (struct tls_pair){ 0 };
+	ERR_clear_error();
+	int rc = secret_read(&file, cert_path, e);
+	if (rc >= 0) {
+		const struct span s = secret_span(&file);
+		BIO *in = BIO_new_mem_buf(s.p ? s.p : "", (int)s.n);
+		rc = in ? read_certs(p, in, &file, cert_path, e) : -ERR_NOMEM;
+		BIO_free(in);
+	}
+	secret_deinit(&file);
+	if (rc < 0)
+		tls_pair_deinit(p);
+	return rc;
+}
+
 int tls_pair_load(struct tls_pair *p, const char *cert_path, const char *key_path, struct errtext *e)
 {
 	struct secret certs = { 0 }, keys = { 0 }; /* a combined file holds the key too */
@@ -181,8 +200,7 @@ static void print_time(const ASN1_TIME *t, char *out, size_t max)
 		out[0] = 0;
 }
 
-/* A certificate that says where its issuer's is to be had comes from a CA whose clients expect us to send that one. */
-static bool names_its_issuer(X509 *x)
+bool tls_pair_names_issuer(X509 *x)
 {
 	AUTHORITY_INFO_ACCESS *info = X509_get_ext_d2i(x, NID_info_access, NULL, NULL);
 	bool found = false;
@@ -209,7 +227,7 @@ static bool lacks_intermediate(const struct tls_pair *p)
 			X509 *last = X509_STORE_CTX_get_current_cert(run);
 			lacks = (err == X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY ||
 				 err == X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE) &&
-				last && names_its_issuer(last);
+				last && tls_pair_names_issuer(last);
 		}
 	}
 	X509_STORE_CTX_free(run);
