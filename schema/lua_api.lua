@@ -201,6 +201,10 @@ return {
       { "to", "list", "the same of To" },
       { "cc", "list", "the same of Cc" },
       { "reply_to", "list", "the same of Reply-To" },
+      { "dkim", "list or nil",
+        "of { domain, selector, identity, result, reason, algorithm, testing, partial }, one for each signature; result is pass, "
+        .. "fail, policy, neutral, temperror or permerror (RFC 8601); nil where the listener has no dkim_verify" },
+      { "arc", "string or nil", "the ARC chain likewise: none, pass, fail or temperror" },
     }, methods = {
       { "header", "name -> text", "value of the first field of that name" },
       { "headers", "name -> list", "values of all of them" },

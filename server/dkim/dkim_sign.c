@@ -96,6 +96,11 @@ static const struct dkim_key *seal_key(const struct dkim_signer *s)
 	return NULL;
 }
 
+bool dkim_signer_seals(const struct dkim_signer *s)
+{
+	return seal_key(s) != NULL;
+}
+
 /* What ARC-Message-Signature covers: what a signature of ours does, and the signatures that are there (RFC 8617 section 4.1.2). */
 static size_t message_names(const struct mail_head *h, struct span *names)
 {

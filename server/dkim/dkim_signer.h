@@ -48,6 +48,9 @@ const struct tls_private_key *dkim_signer_key(const struct dkim_signer *s, size_
 /* The domain that signs what this head is of. Borrowed from the signer; {NULL, 0}: nobody, for there is no From or no key. */
 struct span dkim_signer_domain(const struct dkim_signer *s, const struct mail_head *h);
 
+/* Does the default domain have a key that dkim_seal() can use? */
+bool dkim_signer_seals(const struct dkim_signer *s);
+
 /* Adds the signature fields for the message with this head, which is as it will be sent, and @body_hash, that of its relaxed body.
  * They belong on top of it. Returns how many, 0 if nobody signs; on error nothing was added. */
 int dkim_sign(const struct dkim_signer *s, const struct mail_head *h, const uint8_t *body_hash, int64_t now_s,

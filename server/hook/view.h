@@ -101,4 +101,5 @@ struct view_msg {
 	const struct view_rcpt *rcpt; /* the accepted recipients */
 	uint32_t nrcpt;
 	struct span meta; /* JSON text, or empty */
+	const struct dkim_verify *dkim; /* what its signatures are worth; NULL: nobody looked */
 };

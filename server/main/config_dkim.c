@@ -37,6 +37,24 @@ static void add_key(struct config_build *b, const struct config_value *v)
 	tls_private_key_free(&key);
 }
 
+void config_build_listener_dkim(struct config_build *b, const struct config_value *v,
+				struct session_listener *s)
+{
+	if (config_bool(config_get(v, "dkim_sign"), true))
+		s->signer = b->cfg->dkim;
+	s->dkim_verify = config_bool(config_get(v, "dkim_verify"), false);
+	s->arc_seal = config_bool(config_get(v, "arc_seal"), false);
+	s->dkim_timeout_us = config_us(v, "dkim_timeout");
+	if (s->arc_seal && !s->dkim_verify)
+		config_complain(b, v, "listener \"%.*s\": arc_seal wants dkim_verify = true",
+				SPAN_ARG(s->name));
+	else if (s->arc_seal && (!s->signer || !dkim_signer_seals(s->signer)))
+		config_complain(
+			b, v,
+			"listener \"%.*s\": arc_seal wants dkim_sign, and an RSA key of the default domain in dkim",
+			SPAN_ARG(s->name));
+}
+
 void config_build_dkim(struct config_build *b)
 {
 	const struct config_value *list = config_get(b->root, "dkim");

@@ -150,6 +150,7 @@ void config_build_listeners(struct config_build *b)
 	for (uint32_t i = 0; i < cfg->nlisteners; i++) {
 		const struct config_value *v = config_at(list, i);
 		cfg->listeners[i].session = session_of(b, v);
+		config_build_listener_dkim(b, v, &cfg->listeners[i].session);
 		build_bind(b, &cfg->listeners[i], config_get(v, "bind"));
 		check_open_relay(b, cfg->listeners[i].session.name, config_get(v, "relays_for"));
 		binds += cfg->listeners[i].nbind;

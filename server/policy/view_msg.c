@@ -3,6 +3,7 @@
 
 #include <lauxlib.h>
 
+#include "dkim/dkim_verify.h"
 #include "mail/mail_address.h"
 #include "mail/mail_fold.h"
 #include "policy/view_push.h"
@@ -156,6 +157,45 @@ static int get_reply_to(lua_State *L, struct view_ud *u)
 	return push_mailboxes(L, msg_of(u), SPAN("Reply-To"));
 }
 
+static void push_outcome(lua_State *L, const struct dkim_outcome *o)
+{
+	lua_createtable(L, 0, 8);
+	push_field(L, "domain", o->domain);
+	push_field(L, "selector", o->selector);
+	push_field(L, "identity", o->identity);
+	push_field(L, "result", span_of(dkim_result_name(o->result)));
+	push_field(L, "reason", span_of(o->why));
+	push_field(L, "algorithm", span_of(mail_dkim_algorithm_name(o->algorithm)));
+	lua_pushboolean(L, o->testing);
+	lua_setfield(L, -2, "testing");
+	lua_pushboolean(L, o->partial);
+	lua_setfield(L, -2, "partial");
+}
+
+/* nil where nobody looked */
+static int get_dkim(lua_State *L, struct view_ud *u)
+{
+	const struct dkim_verify *v = msg_of(u)->dkim;
+
+	if (!v) {
+		lua_pushnil(L);
+		return 1;
+	}
+	lua_createtable(L, (int)v->n, 0);
+	for (size_t i = 0; i < v->n; i++) {
+		push_outcome(L, &v->outcome[i]);
+		lua_rawseti(L, -2, (int)i + 1);
+	}
+	return 1;
+}
+
+static int get_arc(lua_State *L, struct view_ud *u)
+{
+	const struct dkim_verify *v = msg_of(u)->dkim;
+
+	return push_span_or_nil(L, v ? span_of(dkim_result_name(v->chain.result)) : (struct span){ NULL, 0 });
+}
+
 static const struct view_field fields[] = {
 	{ "queue_id", ANYWHERE, get_queue_id },
 	{ "size", ANYWHERE, get_size },
@@ -171,6 +211,8 @@ static const struct view_field fields[] = {
 	{ "to", ANYWHERE, get_to },
 	{ "cc", ANYWHERE, get_cc },
 	{ "reply_to", ANYWHERE, get_reply_to },
+	{ "dkim", ANYWHERE, get_dkim },
+	{ "arc", ANYWHERE, get_arc },
 	{ NULL, 0, NULL },
 };
 

@@ -77,6 +77,7 @@ void session_msg_end(struct session *s)
 		return;
 	if (m->stored)
 		s->env->store.ops->abort(s->env->store.impl, &m->stored);
+	session_dkim_free(s);
 	buf_free(&m->head);
 	arena_free(&m->head_mem);
 	s->waiting_room = false;
@@ -97,6 +98,7 @@ static void to_store(struct session *s, struct span run)
 
 	if (!run.n || m->fail.code)
 		return;
+	session_dkim_body(s, run);
 	const int err = s->env->store.ops->body(s->env->store.impl, m->stored, run);
 	if (err == -ERR_AGAIN) {
 		s->waiting_room = true;
@@ -114,6 +116,7 @@ static void head_ends(struct session *s)
 	const size_t head = (size_t)m->scan.line_octets;
 
 	m->head_done = true;
+	session_dkim_head(s);
 	if (m->head.n > head) {
 		to_store(s, span_skip(buf_span(&m->head), head));
 		if (!m->fail.code)
@@ -182,6 +185,8 @@ static enum session_next content_ended(struct session *s)
 	if (!m->fail.code && !m->head_done) {
 		if (mail_head_scan_finish(&m->scan))
 			head_ends(s);
+		else
+			session_dkim_head(s);
 		m->head_done = true;
 	}
 	m->has_8bit = m->decoder.flags & SMTP_DATA_8BIT;

@@ -55,5 +55,9 @@ struct session_listener {
 	const struct session_profile *profiles;
 	uint32_t nprofiles;
 	const struct session_profile *profile; /* every client's here; NULL: none */
+	const struct dkim_signer *signer;      /* the snapshot's; NULL: mail is not signed */
+	bool dkim_verify;                      /* signatures of what comes in are looked at */
+	bool arc_seal;                         /* and what was found is sealed */
+	int64_t dkim_timeout_us;               /* for the keys */
 	int zone_min;                          /* of the dates we write */
 };

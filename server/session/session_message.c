@@ -44,6 +44,8 @@ static void read_head(struct session *s)
 	    mail_received_count_own(m->view.head, l->hostname) > l->own_hops_max)
 		session_msg_fail(s, 554, SMTP_ENHANCED(5, 4, 6), "mail-loop",
 				 "too many hops: this message goes in a circle");
+	if (!m->fail.code)
+		session_dkim_drop_forged(s);
 }
 
 static bool fill_view(struct session *s)
@@ -66,6 +68,8 @@ enum session_next session_step_message(struct session *s)
 
 	if (m->asked)
 		return session_message_verdict(s);
+	if (!m->fail.code && session_dkim_wait(s))
+		return NEXT_WAIT;
 	if (!m->fail.code)
 		read_head(s);
 	if (!m->fail.code && !fill_view(s))
@@ -267,7 +271,8 @@ static bool finish_head(struct session *s, struct buf *out)
 	};
 
 	mail_received_drop_return_path(m->view.head);
-	return mail_received_write(out, &rec) == 0 && mail_head_write(m->view.head, out) == 0;
+	return session_dkim_finish_head(s, out) == 0 && mail_received_write(out, &rec) == 0 &&
+	       mail_head_write(m->view.head, out) == 0;
 }
 
 static enum session_next no_commit(struct session *s, const char *rule, const char *text)

@@ -81,6 +81,8 @@ struct session_txn {
 	bool bdat;
 };
 
+struct session_dkim; /* session_dkim.c */
+
 /* A message that is being received; in txn_mem but for its buffers. */
 struct session_msg {
 	struct view_msg view;
@@ -98,6 +100,7 @@ struct session_msg {
 	bool asked, route_asked, committing; /* what the current step waits for or has got */
 	uint32_t route_at;                   /* STEP_ROUTE: the next recipient whose domain is asked for */
 	struct span *route;                  /* per recipient: what policy chose */
+	struct session_dkim *dkim;           /* NULL: signatures are nothing to us here */
 };
 
 struct session {
@@ -207,6 +210,19 @@ void session_msg_fail(struct session *s, unsigned code, struct smtp_enhanced e, 
 void session_swallow_chunk(struct session *s);
 void session_msg_end(struct session *s);
 enum session_next session_step_body(struct session *s);
+
+/* ---- session_dkim.c ---- */
+/* The header section of the message is complete, in msg->head; before the first octet of the body. */
+void session_dkim_head(struct session *s);
+void session_dkim_body(struct session *s, struct span run);
+/* After the body: does the session have to wait for keys? Then it is run again. */
+bool session_dkim_wait(struct session *s);
+bool session_dkim_pending(const struct session *s);
+/* Takes fields out of the head that claim to be our results. */
+void session_dkim_drop_forged(struct session *s);
+/* The head is as it will be sent, but for trace fields: signs it, and adds what goes above Received to @out. 0 or -ERR_x. */
+int session_dkim_finish_head(struct session *s, struct buf *out);
+void session_dkim_free(struct session *s);
 
 /* ---- session_message.c: from the end of the content to its reply ---- */
 enum session_next session_step_message(struct session *s);
