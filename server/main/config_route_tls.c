@@ -12,6 +12,7 @@
 struct config_tls_client {
 	struct map_node node; /* its settings, in the snapshot's arena */
 	struct tls_client *tc;
+	struct span name; /* of the first route that has it */
 };
 
 static struct tls_client_config settings_of(const struct config_value *v)
@@ -58,6 +59,7 @@ static struct tls_client *context_of(struct config_build *b, const struct config
 		config_problem_add(b->problems, true, place->file, place->line, "tls: %s", e.s);
 	struct config_tls_client *own = mem_alloc(sizeof *own);
 	own->tc = tc;
+	own->name = config_span(place, "name");
 	map_put(&b->cfg->tls_clients_, &own->node, key);
 	return tc;
 }
@@ -121,13 +123,15 @@ void config_route_tls_free(struct config *cfg)
 	map_deinit(&cfg->tls_clients_);
 }
 
-void config_route_tls_refresh(const struct config *cfg,
-			      void (*say)(void *arg, int changed, const struct errtext *e), void *arg)
+void config_refresh_route_tls(const struct config *cfg,
+			      void (*told)(void *arg, struct span name, int result, const char *text),
+			      void *arg)
 {
 	map_for_each(it, &cfg->tls_clients_) {
+		const struct config_tls_client *own = map_entry(it, struct config_tls_client, node);
 		struct errtext e = { "" };
-		const int changed = tls_client_refresh(map_entry(it, struct config_tls_client, node)->tc, &e);
-		if (changed)
-			say(arg, changed, &e);
+		const int r = tls_client_refresh(own->tc, &e);
+		if (r != 0)
+			told(arg, own->name, r, e.s);
 	}
 }

@@ -670,6 +670,8 @@ void auth_client_refused(struct auth_client *x, int code, struct span text)
 void auth_client_deinit(struct auth_client *x)
 {
 	CHECK(!op_pending(&x->op));
+	if (x->credential->waits == &x->op)
+		x->credential->waits = NULL;
 	x->credential->alive--;
 }
 

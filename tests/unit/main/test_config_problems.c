@@ -81,6 +81,8 @@ static const struct mistake mistakes[] = {
 	  "implicit wants the level encrypt or verify" },
 	{ HEAD LISTENER "route \"*\" { tls = { min = \"1.0\" } }\n", NULL, 3, "security level 0" },
 	{ HEAD LISTENER "route \"*\" { tls = \"dane\" }\n", NULL, 3, "dns.trust_ad" },
+	{ HEAD LISTENER "route \"*\" { tls = \"encrypt\",\n auth = { user = \"u\", gssapi = { keytab = \"k\" } } }\n", NULL, 3,
+	  "the password could go to anybody" },
 	{ HEAD LISTENER
 	  "route \"*\" {\n via = \"[a.example]\",\n auth = { user = \"u\", password = \"p\" } }\n",
 	  NULL, 5, "is to be secret \"name\"" },
