@@ -108,9 +108,10 @@ static int write_report(struct notice_work *w, struct mail_dsn_result *result_r)
 	const struct queue_notice *n = w->notice;
 	const struct envelope *env = n->env;
 	struct span envid = { NULL, 0 };
-	/* RET=HDRS, a delay, a success, and what is not in memory: the header section only (RFC 3461 section 4.3). */
-	const bool full =
-		n->kind == QUEUE_NOTICE_FAILED && !(env->flags & ENVELOPE_RET_HDRS) && !n->image->file_bytes;
+	/* RET=HDRS, a delay, a success, and what is not in memory: the header section only (RFC 3461 section 4.3); and of
+	 * what may not travel unprotected, whatever RET says (RFC 8689 section 5). */
+	const bool full = n->kind == QUEUE_NOTICE_FAILED && !n->image->file_bytes &&
+			  !(env->flags & (ENVELOPE_RET_HDRS | ENVELOPE_REQUIRETLS));
 
 	if (env->envid.n)
 		smtp_xtext_decode(w->mem, env->envid, &envid);
@@ -157,6 +158,7 @@ static bool fill_envelope(struct notice_work *w, enum mail_dsn_width needs)
 				    .protocol = SPAN("notice"),
 				    .rcpt = to,
 				    .nrcpt = 1 };
+	w->env.flags |= n->env->flags & ENVELOPE_REQUIRETLS; /* RFC 8689 section 5 */
 	if (needs != MAIL_DSN_7BIT)
 		w->env.flags |= ENVELOPE_8BITMIME | ENVELOPE_HAS_8BIT;
 	if (needs == MAIL_DSN_UTF8)

@@ -68,6 +68,27 @@ static void test_reports(void)
 	}
 }
 
+/* RFC 8689 section 5: what may not travel unprotected does not come back so either, whatever RET said. */
+static void test_requiretls(void)
+{
+	struct envelope_rcpt rcpt[] = { { .address = SPAN("r0@example.org"), .domain = SPAN("example.org") },
+					{ .address = SPAN("r1@example.org"), .domain = SPAN("example.org") } };
+	struct envelope env = {
+		.sender = SPAN("a@example.edu"), .flags = ENVELOPE_REQUIRETLS | ENVELOPE_RET_FULL, .rcpt = rcpt, .nrcpt = 2
+	};
+	struct arena *a = arena_new(1 << 20);
+	struct envelope sent;
+	struct bed b;
+
+	bed_start(&b);
+	make(&b, QUEUE_NOTICE_FAILED, &env);
+	CHECK(strstr(buf_cstr(&b.report), ".dot") == NULL);
+	CHECK_INT(0, envelope_decode(buf_span(&b.report_meta), a, &sent));
+	CHECK(sent.flags & ENVELOPE_REQUIRETLS);
+	arena_free(&a);
+	bed_end(&b);
+}
+
 /* Nobody to tell: it is logged, and no mail is made of it. */
 static void test_nobody(void)
 {
@@ -88,4 +109,4 @@ static void test_nobody(void)
 	}
 }
 
-TEST_MAIN(TEST(test_reports), TEST(test_nobody))
+TEST_MAIN(TEST(test_reports), TEST(test_requiretls), TEST(test_nobody))

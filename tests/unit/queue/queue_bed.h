@@ -48,6 +48,7 @@ struct bed {
 	struct queue_dest *dest[BED_OUT_MAX];
 	unsigned nout, conns;
 	struct queue_dest *last_dest;
+	bool variants; /* each sender has destinations of its own */
 
 	/* notices */
 	struct bed_said said[BED_NOTICES_MAX];
@@ -62,9 +63,9 @@ static inline void bed_route(void *arg, const struct envelope *env, const struct
 {
 	struct bed *b = arg;
 
-	(void)env;
 	*route_r = (struct queue_route){ .name = span_of(b->route_name),
 					 .next_hop = b->via ? span_of(b->via) : rcpt->domain,
+					 .variant = b->variants ? env->sender : SPAN(""),
 					 .config = b,
 					 .schedule = &b->schedule,
 					 .limits = b->limits };

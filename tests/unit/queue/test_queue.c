@@ -29,6 +29,26 @@ static void a_message_is_delivered(void)
 	bed_end(&b);
 }
 
+/* One route and next hop, but what must not share a connection does not share a destination. */
+static void a_variant_is_a_destination_of_its_own(void)
+{
+	struct bed b;
+
+	bed_start(&b);
+	b.variants = true;
+	bed_add(&b, "a@example.org", "b@example.net");
+	CHECK_SPAN("r|example.net|a@example.org", b.last_dest->name);
+	CHECK_SPAN("example.net", b.last_dest->next_hop);
+	CHECK_SPAN("a@example.org", b.last_dest->variant);
+	bed_add(&b, "c@example.org", "b@example.net");
+	CHECK_INT(2, b.nout);
+	CHECK(b.dest[0] != b.dest[1]);
+	CHECK_INT(2, bed_stats(&b).destinations);
+	bed_done(&b, 0, QUEUE_DELIVERED, 250, "ok");
+	bed_done(&b, 0, QUEUE_DELIVERED, 250, "ok");
+	bed_end(&b);
+}
+
 static void ready_never_comes_from_inside(void)
 {
 	struct bed b;
@@ -326,7 +346,7 @@ static void held_by_its_envelope(void)
 	bed_end(&b);
 }
 
-TEST_MAIN(TEST(a_message_is_delivered), TEST(ready_never_comes_from_inside),
+TEST_MAIN(TEST(a_message_is_delivered), TEST(a_variant_is_a_destination_of_its_own), TEST(ready_never_comes_from_inside),
 	  TEST(recipients_share_transactions), TEST(a_message_without_recipients_goes_at_once),
 	  TEST(deferrals_follow_the_schedule), TEST(outcomes_may_differ), TEST(the_end_of_its_life),
 	  TEST(what_is_put_back_is_no_attempt), TEST(fresh_mail_does_not_wait_behind_old),
