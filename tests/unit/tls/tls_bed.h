@@ -19,7 +19,7 @@ struct end {
 	struct stream *s; /* NULL before and after */
 	struct buf got;
 	unsigned done, readable, writable, deadline, closed, released;
-	int status, err; /* of the handshake; of `closed` */
+	int status, err;  /* of the handshake; of `closed` */
 	char broken[120]; /* as tls_info() said in `closed` */
 	bool eof, leave, echo, paused;
 	bool close_on_readable;
