@@ -1,5 +1,5 @@
-/* main/config_route_tls.c - `tls` of routes: levels, and the contexts that connections are made with. Routes with the same files and
- * settings share one: there may be thousands of routes that say nothing but "verify". */
+/* main/config_route_tls.c - `tls` of routes: levels, and the contexts that connections are made with. Routes with the same files
+ * and settings share one: there may be thousands of routes that say nothing but "verify". */
 #include "main/config_route_tls.h"
 
 #include <stdlib.h>
