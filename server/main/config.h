@@ -97,7 +97,8 @@ size_t config_reload_check(const struct config *now, const struct config *next,
 
 /* Tokens that a credential of @now has are those of @next too, where it says the same. Before @next is used. */
 void config_inherit(struct config *next, const struct config *now);
-/* Secrets whose files changed are read again. @told hears of each that did (1), or why not (-ERR_x; all stays as it was). */
+/* Secrets whose files changed are read again. @told hears of each that did (1), or why not (-ERR_x; all stays as it was), once
+ * for each state; -ERR_UNREACH: a token cannot be had, or kept. One thread at a time. */
 void config_refresh_secrets(const struct config *cfg,
 			    void (*told)(void *arg, struct span name, int result, const char *text), void *arg);
 /* The same for CAs, certificates and keys of routes; connections that are open keep what they have. */

@@ -5,6 +5,9 @@
  */
 #include "auth/auth_credential.h"
 
+#include <stdio.h>
+#include <string.h>
+
 #include "base/check.h"
 #include "base/mem.h"
 #include "main/config_priv.h"
@@ -16,6 +19,8 @@ static const char GOOGLE_URL[] = "https://oauth2.googleapis.com/token";
 struct config_credential {
 	struct list link; /* in cfg->credentials_ */
 	struct auth_credential *credential;
+	/* Changes while the snapshot is in force, by config_refresh_secrets() alone: what was told last, so that it is told once. */
+	char *said;
 };
 
 struct config_token {
@@ -231,6 +236,7 @@ static struct auth_credential *build(struct config_build *b, const struct config
 		warn_exposed(b, password);
 	struct config_credential *known = config_alloc(b, 1, sizeof *known);
 	known->credential = c;
+	known->said = config_alloc(b, 1, sizeof(struct errtext));
 	list_push_back(&b->cfg->credentials_, &known->link);
 	return c;
 }
@@ -280,15 +286,37 @@ void config_inherit(struct config *next, const struct config *now)
 	}
 }
 
+/* A new refresh token that could not be kept, tokens that cannot be had: the operator should know before the mail waits. */
+static int token_trouble(struct auth_credential *c, struct errtext *why)
+{
+	struct auth_token_status status;
+
+	if (!auth_credential_token(c))
+		return 0;
+	auth_token_status(auth_credential_token(c), 0, &status);
+	return status.why[0] ? errtext_set(why, ERR_UNREACH, "%s", status.why) : 0;
+}
+
+static void tell(struct config_credential *known, int result, const struct errtext *why,
+		 void (*told)(void *arg, struct span name, int result, const char *text), void *arg)
+{
+	const bool again = result < 0 && strcmp(known->said, why->s) == 0;
+
+	(void)snprintf(known->said, sizeof why->s, "%s", result < 0 ? why->s : "");
+	if (result != 0 && !again)
+		told(arg, auth_credential_name(known->credential), result, why->s);
+}
+
 void config_refresh_secrets(const struct config *cfg,
 			    void (*told)(void *arg, struct span name, int result, const char *text),
 			    void *arg)
 {
 	list_for_each(link, &cfg->credentials_) {
-		struct auth_credential *c = list_entry(link, struct config_credential, link)->credential;
+		struct config_credential *known = list_entry(link, struct config_credential, link);
 		struct errtext why = { "" };
-		const int r = auth_credential_refresh(c, &why);
-		if (r != 0)
-			told(arg, auth_credential_name(c), r, why.s);
+		int r = auth_credential_refresh(known->credential, &why);
+		if (r == 0)
+			r = token_trouble(known->credential, &why);
+		tell(known, r, &why, told, arg);
 	}
 }

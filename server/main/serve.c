@@ -20,6 +20,7 @@
 #include "io/signal.h"
 #include "io/tcp.h"
 #include "main/config.h"
+#include "main/refresh.h"
 #include "main/watchdog.h"
 #include "main/worker.h"
 #include "state/bans_memory.h"
@@ -45,6 +46,7 @@ struct server {
 	struct control *control;
 	struct watchdog *watchdog;
 	struct signal_watch *signals[3];
+	struct timer refresh; /* of files beside the configuration */
 	pthread_mutex_t lock; /* of `cfg` and `log`: a signal and the admin API may both ask for a reload */
 	_Atomic uint64_t generation;
 	int64_t started_at_us;
@@ -234,6 +236,17 @@ static int reload_and_log(struct server *s, struct buf *json)
 static int on_control_reload(void *arg, struct buf *problems)
 {
 	return reload_and_log(arg, problems);
+}
+
+static void on_refresh(struct timer *t)
+{
+	struct server *s = container_of(t, struct server, refresh);
+
+	pthread_mutex_lock(&s->lock);
+	refresh_files(s->cfg, &s->log);
+	log_flush(&s->log);
+	pthread_mutex_unlock(&s->lock);
+	timer_set_in(s->loop, t, REFRESH_EVERY_US);
 }
 
 /* ---- end ------------------------------------------------------------------------------------------------------ */
@@ -473,8 +486,11 @@ static int serve(struct server *s)
 	}
 	for (unsigned i = 0; i < ARRAY_LEN(caught); i++)
 		s->signals[i] = signal_watch_new(s->loop, caught[i], on_signal, s);
+	timer_init(&s->refresh, on_refresh);
+	timer_set_in(s->loop, &s->refresh, REFRESH_EVERY_US);
 	log_started(s);
 	loop_run(s->loop);
+	timer_unset(s->loop, &s->refresh);
 	control_stop(&s->control);
 	watchdog_stop(s->watchdog);
 	for (unsigned i = 0; i < s->nworkers; i++)

@@ -216,9 +216,10 @@ def wait_messages(world, server, count):
 def test_logins(world):
     server = server_of(world, "PLAIN LOGIN")
     server.passwords.update({"relay": PASSWORD, "bee": WRONG})
+    once = ', idle_timeout = "0s"'
     by_sender = 'auth_by_sender = { ["b.example"] = { user = "bee", password = secret "wrong" } },'
     login = 'auth = { user = "relay", password = secret "upstream" }'
-    world.start(world.route(server.port, by_sender + login))
+    world.start(world.route(server.port, by_sender + login, once))
     world.send("a@a.example")
     world.send("b@b.example")
     wait_messages(world, server, 2)
@@ -230,7 +231,7 @@ def test_logins(world):
     # A password that is changed on both sides.
     server.passwords["relay"] = "another-" + PASSWORD
     world.secret("upstream", "another-" + PASSWORD)
-    world.reload(world.route(server.port, by_sender + login))
+    world.relay.wait_for(event="file_taken", what="login of route *")
     world.send("a@a.example", "changed")
     wait_messages(world, server, 3)
     print("  a password that was replaced: taken")
@@ -312,6 +313,7 @@ def test_tokens(world):
     b.wait_until(lambda: "the provider's refusal in the log:\n" + world.relay.log_text()[-3000:],
                  lambda: [e for e in world.relay.events(event="upstream_auth_failed") if "AADSTS7000215" in e["text"]])
     must(len(server.logins) == logins, "a login without a token")
+    world.relay.wait_for(event="token_failing", what="login of route *")
     for name, status, text, words in (
             ("bad", 401, refused, "AADSTS7000215: the client secret is wrong"),
             ("tenant", 400, '{"error":"invalid_request","error_description":"AADSTS90002: Tenant not found"}', "no such tenant"),
