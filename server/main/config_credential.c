@@ -19,8 +19,7 @@ static const char GOOGLE_URL[] = "https://oauth2.googleapis.com/token";
 struct config_credential {
 	struct list link; /* in cfg->credentials_ */
 	struct auth_credential *credential;
-	/* Changes while the snapshot is in force, by config_refresh_secrets() alone: what was told last, so that it is told once. */
-	char *said;
+	char *said; /* what was told last, so that it is told once; config_refresh_secrets() alone changes it */
 };
 
 struct config_token {

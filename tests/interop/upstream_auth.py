@@ -324,6 +324,11 @@ def test_tokens(world):
     must_fail_at(world.check(world.route(server.port, auth("good").replace(provider.ca, world.ca.path))), "token", "TLS failed")
     must_fail_at(world.check(world.route(server.port, auth("good").replace("127.0.0.1:%d" % provider.ports["good"], "127.0.0.1:9"))),
                  "token", "no connection")
+    # A server that does not wait for as long as the provider takes.
+    provider.answer("slow", 200, {"Wait": "2"}, second)
+    server.patience = 0.5
+    must_fail_at(world.check(world.route(server.port, auth("slow"))), "auth", "closed")
+    server.patience = 30
     print("  providers that refuse: each named")
 
     # A refresh token that rotates, into its file.

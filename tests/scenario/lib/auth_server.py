@@ -32,7 +32,7 @@ class Session(threading.Thread):
 
     def run(self):
         try:
-            self.socket.settimeout(30)
+            self.socket.settimeout(self.server.patience)
             self.say(self.server.greeting)
             while self.command(self.line()):
                 pass
@@ -154,7 +154,7 @@ class AuthServer:
         self.refusal = "535 5.7.8 Authentication credentials invalid"
         self.passwords, self.tokens, self.seen_tokens = {}, set(), []
         self.logins, self.messages, self.clear, self.resets = [], [], [], 0
-        self.socket, self.port = None, 0
+        self.socket, self.port, self.patience = None, 0, 30
 
     def start(self):
         self.socket = socket.socket()
