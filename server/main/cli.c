@@ -13,6 +13,7 @@
 #include "gen/version.h"
 #include "http/http_unix.h"
 #include "io/loop.h"
+#include "main/cli_cert.h"
 #include "main/cli_dkim.h"
 #include "main/cli_upstream.h"
 #include "main/cli_user.h"
@@ -234,6 +235,7 @@ int cli_main(int argc, char **argv)
 		{ "spec_run", call_spec_run, NULL }, { "version", call_version, NULL },
 		{ "upstream_check", cli_upstream_check, NULL },
 		{ "user", cli_user, NULL },
+		{ "cert_check", cli_cert_check, NULL },
 		{ "dkim_keygen", cli_dkim_keygen, NULL }, { "dkim_check", cli_dkim_check, NULL },
 		{ "dkim_verify", cli_dkim_verify, NULL }, { "dkim_sign", cli_dkim_sign, NULL },
 	};

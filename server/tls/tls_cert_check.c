@@ -95,9 +95,11 @@ static void look_at_strength(struct tls_check *k)
 	    (digest == NID_sha1 || digest == NID_md5) && X509_check_issued(x, x) != X509_V_OK)
 		tls_check_say(k, true, "strength", "it is signed with %s, which clients refuse",
 			      OBJ_nid2sn(digest));
-	if (X509_check_purpose(x, X509_PURPOSE_SSL_SERVER, 0) != 1)
+	if (k->q->client && X509_check_purpose(x, X509_PURPOSE_SSL_CLIENT, 0) != 1)
+		tls_check_say(k, true, "purpose", "it is not meant for clients (extended key usage)");
+	if (!k->q->client && X509_check_purpose(x, X509_PURPOSE_SSL_SERVER, 0) != 1)
 		tls_check_say(k, true, "purpose", "it is not meant for servers (extended key usage)");
-	if (X509_check_ca(x) == 1)
+	if (X509_check_ca(x) == 1 && X509_check_issued(x, x) != X509_V_OK)
 		tls_check_say(k, false, "purpose",
 			      "it is a CA's certificate; the server's own must come first in the file");
 }
@@ -190,6 +192,8 @@ static void look_at_names(struct tls_check *k)
 {
 	struct buf list = BUF_INIT(1000);
 
+	if (k->q->client)
+		return;
 	each_name(k->pair.cert, list_name, &list);
 	if (!list.n)
 		tls_check_say(k, true, "names",
@@ -199,6 +203,9 @@ static void look_at_names(struct tls_check *k)
 			tls_check_say(k, true, "names", "%.*s is not among its names: %s",
 				      SPAN_ARG(span_first(k->q->names[i], 260)), buf_cstr(&list));
 	}
+	if (list.n && k->q->hostname.n && !covers(k->pair.cert, k->q->hostname))
+		tls_check_say(k, false, "names", "the server's own name, %.*s, is not among its names: %s",
+			      SPAN_ARG(span_first(k->q->hostname, 260)), buf_cstr(&list));
 	buf_free(&list);
 }
 
@@ -266,6 +273,7 @@ unsigned tls_cert_check(const struct tls_cert_check *q, struct json *out)
 	struct errtext e = { "" };
 
 	json_object(out, NULL);
+	json_str(out, "where", q->where);
 	json_cstr(out, "cert", cert);
 	if (key)
 		json_cstr(out, "key", key);

@@ -1,7 +1,7 @@
 /* tls/tls_cert_check.h - everything that can be said about a certificate and its key before clients say it: the chain, whether they
  * belong together, names, dates, strength, who may read the key. In words for an operator, as JSON.
  *
- *     { "cert", "key", "subject", "issuer", "names": [...], "not_before", "not_after", "key_type", "sha256",
+ *     { "where", "cert", "key", "subject", "issuer", "names": [...], "not_before", "not_after", "key_type", "sha256",
  *       "chain": [ { "subject", "not_after" } ], "findings": [ { "grade": "problem" | "warning", "about", "text" } ] }
  *
  * What cannot be known (of a file that cannot be read) is left out. A problem keeps the pair from being served, or clients that
@@ -20,13 +20,16 @@
 #include "base/span.h"
 
 struct tls_cert_check {
+	struct span where;        /* goes into the answer: for what it is used; may be empty */
 	struct span cert;         /* file */
 	struct span key;          /* file; empty: in the same one */
 	bool without_key;         /* the key is not at hand: everything else is looked at */
 	const struct span *names; /* that must be in it: host names, addresses */
 	size_t nnames;
-	struct span ca_file; /* of those who shall trust it; empty: the system's */
-	int64_t now_s;       /* Unix time */
+	struct span hostname; /* that should be in it; empty: none */
+	bool client;          /* it is shown to servers, and names do not matter */
+	struct span ca_file;  /* of those who shall trust it; empty: the system's */
+	int64_t now_s;        /* Unix time */
 };
 
 /* Writes one object and returns how many problems it has. */

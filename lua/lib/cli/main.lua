@@ -11,7 +11,7 @@ local OF_C = {
 }
 
 local MODULES = { "cli.check", "cli.simulate", "cli.queue", "cli.server", "cli.bans", "cli.policy", "cli.upstream", "cli.user",
-  "cli.dkim" }
+  "cli.dkim", "cli.cert" }
 
 local function load_commands()
   local list, by_name = {}, {}

@@ -202,6 +202,11 @@ static void names(void)
 	expect_of(
 		&q, 4,
 		"other.example.org is not among its names: mx.example.org, *.relay.example.org, 192.0.2.25");
+	q.nnames = 0;
+	q.hostname = SPAN("relay.example.org");
+	expect_of(&q, 0, "the server's own name, relay.example.org, is not among its names: mx.example.org");
+	q.hostname = SPAN("mx.example.org");
+	expect_of(&q, 0, NULL);
 	struct cert bare = cert_make((struct cert_spec){ .cn = "mx.example.org", .issuer = &root });
 	expect(1, "no name in subjectAltName", CERTS_WRITE("bare.pem", CERT_OF(bare), KEY_OF(bare)), NULL,
 	       ca_file());
@@ -223,8 +228,11 @@ static void strength(void)
 		cert_make((struct cert_spec){ .cn = "c", .alt = "DNS:c.example", .issuer = &root });
 	cert_extension(client.x, root.x, NID_ext_key_usage, "clientAuth");
 	NEED(X509_sign(client.x, root.key, EVP_sha256()) > 0);
-	expect(1, "not meant for servers", CERTS_WRITE("c.pem", CERT_OF(client), KEY_OF(client)), NULL,
-	       ca_file());
+	const char *path = CERTS_WRITE("c.pem", CERT_OF(client), KEY_OF(client));
+	expect(1, "not meant for servers", path, NULL, ca_file());
+	struct tls_cert_check q = question(path, NULL, ca_file());
+	q.client = true;
+	expect_of(&q, 0, NULL);
 	cert_free(&client);
 	struct cert forged =
 		cert_make((struct cert_spec){ .cn = "f", .alt = "DNS:f.example", .issuer = &root });
