@@ -135,7 +135,7 @@ static enum auth_step step(struct auth_exchange *x, struct span line)
 		st->steps++;
 		return auth_challenge(x, SPAN(""));
 	}
-	said = decode(x, line);
+	said = decode(x, line.p ? line : SPAN(""));
 	if (said == AUTH_SAID)
 		return said;
 	if (!st->opened && st->how->begin)
@@ -215,9 +215,7 @@ int auth_exchange_next(struct auth_exchange *x, struct scope *scope, struct span
 {
 	if (!verify(x->state_ && x->state_->how && x->result == AUTH_CHALLENGE && !op_pending(&x->op)))
 		return -ERR_BUG;
-	if (!line.p)
-		line = SPAN("");
-	return run(x, scope, line, deadline_us);
+	return run(x, scope, line.p ? line : SPAN(""), deadline_us);
 }
 
 void auth_exchange_deinit(struct auth_exchange *x)

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "auth/auth_users.h"
+#include "base/check.h"
 #include "base/mem.h"
 #include "tls/tls_digest.h"
 
@@ -138,6 +139,7 @@ static int change(struct auth_users_edit *ed, const struct auth_users_entry *old
 	buf_wipe(&text);
 	if (err < 0)
 		return err;
+	require(t); /* that was no error */
 	auth_users_table_free(&ed->table);
 	ed->table = t;
 	return 0;

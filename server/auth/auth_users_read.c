@@ -61,7 +61,7 @@ int auth_users_read(const char *file, struct auth_users_table **t_r, struct errt
 int auth_users_look(const char *file, struct errtext *e)
 {
 	struct auth_users_table *t = NULL;
-	struct stat st;
+	struct stat st = { 0 };
 	const int err = auth_users_load(file, &st, &t, e);
 
 	auth_users_table_free(&t);
