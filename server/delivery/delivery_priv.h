@@ -88,7 +88,9 @@ enum link_hop {
 struct tls_demand {
 	enum route_tls_level level;
 	bool requiretls; /* RFC 8689: a verified server under a name that is certain, or the mail is returned */
-	const struct span *mx; /* STS: patterns of the MX hosts that mail may go to */
+	/* STS: patterns of the MX hosts that mail may go to, ".example.org" for one label below it. None: there is no policy, or
+	 * none to be enforced; then it is as MAY. */
+	const struct span *mx;
 	size_t nmx;
 };
 
@@ -210,16 +212,24 @@ void link_lost(struct link *l);
 
 /* ---- link_connect.c: from a job to a server that listens ---- */
 void link_resolve(struct link *l);
+/* Now that it is known what is demanded of its connections. */
+void link_look_up(struct link *l);
 /* To the target in hand, now that it is known what is demanded of it. */
 void link_dial(struct link *l);
 /* This address did not work: the next one, or the job is over. What @why points to need not outlive the call. */
 void link_next_target(struct link *l, const struct link_trouble *why);
 
-/* ---- link_tls.c: what protects the connection ---- */
-/* A job is taken: what is demanded of its connections. */
+/* ---- link_demand.c: what has to protect the connection ---- */
+/* A job is taken: finds out what is demanded of its connections, then link_look_up(). */
 void link_tls_begin(struct link *l);
 /* A target is chosen: finds out what is demanded of it, then link_dial(). */
 void link_tls_demand(struct link *l);
+
+/* ---- link_tls.c: what does ---- */
+/* Another target: nothing is known of it. */
+void link_tls_forget(struct link *l);
+/* TLS with the target in hand failed lately. */
+bool link_tls_is_plain(const struct link *l);
 enum smtp_client_tls link_tls_policy(const struct link *l);
 /* The connection becomes one under TLS; then the dialogue begins, or goes on. */
 void link_tls_start(struct link *l);
@@ -230,7 +240,6 @@ bool link_tls_is_secure(const struct link *l);
 /* The server is known: what there is to be noted about its TLS. */
 void link_tls_note(struct link *l);
 void link_tls_log(const struct link *l, struct log_rec *r);
-void link_tls_deinit(struct link *l);
 
 /* ---- link_auth.c: who we are ---- */
 /* A job is taken: with what its destination's mail is sent. */

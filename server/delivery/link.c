@@ -3,7 +3,7 @@
  *   TAKEN       the queue gave a job; it begins at the end of the turn, for the queue is not called back from inside ready()
  *   LOADING     the message is read back, if it is not in memory
  *   RESOLVING   the hosts of the destination, in order          (link_connect.c)
- *   ASKING_TLSA what the DNS says of the host's certificate      (link_tls.c), if the route is for DANE
+ *   ASKING_TLSA what the DNS says of its certificate             (link_demand.c), if the route is for DANE
  *   CONNECTING  one address after the other
  *   TALKING     the dialogue and the transaction                 (link_talk.c)
  *   HANDSHAKE   within it: TLS, at its start or by STARTTLS      (link_tls.c); AUTH is within it, too (link_auth.c)
@@ -71,7 +71,7 @@ static void on_scope_closed(struct scope *scope)
 	l->scope_closed = true;
 	if (l->mx_used)
 		mx_lookup_deinit(&l->mx);
-	link_tls_deinit(l);
+	link_tls_forget(l);
 	link_auth_over(l);
 	maybe_gone(l);
 }

@@ -63,8 +63,18 @@ void link_resolve(struct link *l)
 	l->hosts_tried = 0;
 	l->trouble = (struct link_trouble){ 0 };
 	l->generation = l->d->generation;
-	link_tls_begin(l);
 	link_auth_begin(l);
+	link_tls_begin(l);
+}
+
+void link_look_up(struct link *l)
+{
+	const struct route *r = l->dest->route_config;
+
+	if (!r) {
+		link_put_back(l);
+		return;
+	}
 	l->host_at = l->hop == LINK_HOP_ROUTE ? draw_host(r) : 0;
 	look_up(l, r);
 }

@@ -1,11 +1,6 @@
-/* link_tls.c - what protects a connection: which level a target has, the handshake, what follows when there is none.
+/* link_tls.c - a connection becomes one under TLS, or does not; link_demand.c says what there has to be.
  *
- *   1. link_tls_begin   what the route and the sender demand
- *   2. link_tls_demand  what that means for the target in hand; for DANE its TLSA records are asked for
- *   3. link_tls_start   after STARTTLS, or at the start of the connection: the stream becomes one under TLS
- *   4. link_tls_note    what there is to be said about it in the log
  * How it fails:
- *   TLSA records cannot be learned    the target counts as unreachable (RFC 7672 section 2.1.2)
  *   octets behind the 220             somebody put them there, or the server is broken: no further word with it
  *   the handshake, or STARTTLS        where TLS may be left out, a new connection to the same target in the clear, for a
  *                                     while at once; else the next target, and the mail waits: "tls_required"
@@ -15,15 +10,7 @@
 
 #include <stdio.h>
 
-/* ---- what is demanded --------------------------------------------------------------------------------------------- */
-
-void link_tls_begin(struct link *l)
-{
-	const struct route *r = l->dest->route_config;
-	const struct variant v = variant_parse(l->dest->variant);
-
-	l->tls.demand = (struct tls_demand){ .level = r->tls.level, .requiretls = v.requiretls };
-}
+/* ---- servers whose TLS is broken ---------------------------------------------------------------------------------- */
 
 static struct delivery_pool *pool_of(const struct link *l)
 {
@@ -40,7 +27,7 @@ static bool is_same(const struct ip_endpoint *a, const struct ip_endpoint *b)
 	return a->port == b->port && ip_eq(&a->addr, &b->addr);
 }
 
-static bool is_plain(const struct link *l)
+bool link_tls_is_plain(const struct link *l)
 {
 	const struct ip_endpoint to = target_of(l);
 	const struct delivery_pool *p = pool_of(l);
@@ -60,97 +47,12 @@ static void remember_plain(struct link *l)
 	p->plain_next++;
 }
 
-/* The level of the target is known. */
-static void settle(struct link *l)
+/* ---- one target after the other ------------------------------------------------------------------------------------ */
+
+void link_tls_forget(struct link *l)
 {
-	const struct route *r = l->dest->route_config;
 	struct link_tls *s = &l->tls;
 
-	if (!r) {
-		link_put_back(l);
-		return;
-	}
-	/* A login, and mail that requires it, go to servers that are known alone. */
-	const bool known = (l->auth.credential && !r->auth_unverified) || s->demand.requiretls;
-	if (known && s->verify == TLS_VERIFY_NONE && s->demand.level != ROUTE_TLS_OFF) {
-		s->required = true;
-		s->verify = TLS_VERIFY_NAME;
-	}
-	if (known && s->demand.level == ROUTE_TLS_OFF) {
-		const struct link_trouble t = {
-			.what = "TLS",
-			.enhanced = s->demand.requiretls ? SMTP_ENHANCED(5, 7, 10) : SMTP_ENHANCED(4, 7, 4),
-			.text = SPAN("encryption needed, and the route has TLS switched off"),
-			.tls = true,
-			.final = true,
-			.bounce = s->demand.requiretls,
-		};
-		link_next_target(l, &t);
-		return;
-	}
-	s->plain = !s->required && is_plain(l);
-	link_dial(l);
-}
-
-/* ---- DANE --------------------------------------------------------------------------------------------------------- */
-
-static void take_records(struct link_tls *s, const struct dns_answer *a)
-{
-	for (size_t i = 0; i < a->n && s->nrecords < LINK_TLSA_MAX; i++) {
-		const struct dns_record *rec = &a->record[i];
-		const struct tls_tlsa t = { .usage = rec->tlsa.usage,
-					    .selector = rec->tlsa.selector,
-					    .matching = rec->tlsa.matching,
-					    .data = rec->data };
-		if (tls_tlsa_usable(&t))
-			s->record[s->nrecords++] = t;
-	}
-	/* RFC 7672 section 2.2: records that nobody can use still say that there is TLS. */
-	s->required = true;
-	s->verify = s->nrecords ? TLS_VERIFY_DANE : TLS_VERIFY_NONE;
-}
-
-static void on_tlsa(struct op *op)
-{
-	struct link *l = container_of(op, struct link, tls.tlsa.op);
-	const struct dns_answer *a = dns_query_answer(&l->tls.tlsa);
-
-	if (!l->has_work)
-		return;
-	/* RFC 7672 section 2.1.2: who cannot learn them must not go on, for that is what an attacker would see to. An answer
-	 * whose time is over proves nothing. */
-	if (a->result == DNS_TEMPFAIL || a->result == DNS_INVALID || l->tls.tlsa.stale) {
-		char text[200];
-		snprintf(text, sizeof text, "the TLSA records of %.*s could not be learned: %s",
-			 SPAN_ARG(l->mx.targets[l->target_at].host),
-			 l->tls.tlsa.stale ? "nobody answers" : a->why);
-		const struct link_trouble t = {
-			.what = "TLSA", .enhanced = SMTP_ENHANCED(4, 7, 5), .text = span_of(text), .tls = true
-		};
-		link_next_target(l, &t);
-		return;
-	}
-	if (a->result == DNS_OK && a->authenticated)
-		take_records(&l->tls, a);
-	settle(l);
-}
-
-static void ask_tlsa(struct link *l)
-{
-	const struct mx_target *t = &l->mx.targets[l->target_at];
-	char name[DNS_NAME_MAX + 16];
-	const int n = snprintf(name, sizeof name, "_%u._tcp.%.*s", l->port, SPAN_ARG(t->host));
-
-	l->step = LINK_ASKING_TLSA;
-	l->tls.tlsa_used = true;
-	dns_query_init(&l->tls.tlsa, on_tlsa);
-	require(n > 0 && (size_t)n < sizeof name);
-	require(dns_query_start(&l->tls.tlsa, l->d->dns, &l->scope, DNS_TLSA, span_make(name, (size_t)n),
-				0) == 0);
-}
-
-static void forget_target(struct link_tls *s)
-{
 	if (s->tlsa_used)
 		dns_query_deinit(&s->tlsa);
 	s->tlsa_used = false;
@@ -158,34 +60,6 @@ static void forget_target(struct link_tls *s)
 	s->required = s->plain = s->forged = s->on = s->verified = s->cert_ok = false;
 	s->verify = TLS_VERIFY_NONE;
 	s->version[0] = s->cipher[0] = 0;
-}
-
-void link_tls_demand(struct link *l)
-{
-	struct link_tls *s = &l->tls;
-	struct ip_addr literal;
-
-	forget_target(s);
-	const struct mx_target *t = &l->mx.targets[l->target_at];
-	switch (s->demand.level) {
-	case ROUTE_TLS_ENCRYPT:
-		s->required = true;
-		break;
-	case ROUTE_TLS_VERIFY:
-		s->required = true;
-		s->verify = TLS_VERIFY_NAME;
-		break;
-	case ROUTE_TLS_DANE:
-		/* RFC 7672 section 2.2.1: where the way to the host is not signed, its records prove nothing. */
-		if (t->authenticated && !ip_parse(t->host, &literal)) {
-			ask_tlsa(l);
-			return;
-		}
-		break;
-	default:
-		break;
-	}
-	settle(l);
 }
 
 enum smtp_client_tls link_tls_policy(const struct link *l)
@@ -272,6 +146,9 @@ static void say_how(const struct link *l, struct tls_connect *how, struct span n
 				     .nnames = l->hop == LINK_HOP_MX && l->dest->next_hop.p[0] != '[' ? 2 : 1,
 				     .tlsa = l->tls.record,
 				     .ntlsa = l->tls.nrecords };
+	/* A policy names MX hosts (RFC 8461 section 4.1); the domain's own name says nothing about them. */
+	if (l->tls.demand.level == ROUTE_TLS_STS)
+		how->nnames = 1;
 	/* What the operator wrote, but not against what the DNS proves (RFC 7672 section 3.2.2). */
 	if (r->tls.nnames && l->tls.verify != TLS_VERIFY_DANE) {
 		how->names = r->tls.names;
@@ -409,9 +286,4 @@ void link_tls_note(struct link *l)
 	log_str(&r, LOG_F_ROUTE, l->dest->route);
 	log_str(&r, LOG_F_DOMAIN, l->dest->next_hop);
 	log_end(&r);
-}
-
-void link_tls_deinit(struct link *l)
-{
-	forget_target(&l->tls);
 }
