@@ -27,6 +27,7 @@ enum {
 	CHALLENGE_MAX = 12288, /* likewise: of a line within the exchange */
 	CHALLENGES_MAX = 8,
 	HIDE_MIN = 4, /* shorter passwords are found in any text */
+	SHOWN_OCTETS = 8,
 };
 
 /* ---- words ------------------------------------------------------------------------------------------------------ */
@@ -42,18 +43,23 @@ enum auth_client_said auth_client_fail(struct auth_client_state *st, bool perman
 	return AUTH_CLIENT_FAIL;
 }
 
-/* A server that repeats the password in what it says must not bring it into a log. */
-static void censor(struct auth_client *x)
+bool auth_client_shows(const struct auth_client *x, struct span words)
 {
 	struct secret password = { 0 };
 
 	auth_credential_password(x->credential, &password);
 	/* Its beginning is enough: the words may have been cut. */
-	const struct span s = span_first(secret_span(&password), 8);
-	if (s.n >= HIDE_MIN && span_find(span_of(x->why), s) >= 0)
+	const struct span s = span_first(secret_span(&password), SHOWN_OCTETS);
+	const bool shows = s.n >= HIDE_MIN && span_find(words, s) >= 0;
+	secret_deinit(&password);
+	return shows;
+}
+
+static void censor(struct auth_client *x)
+{
+	if (auth_client_shows(x, span_of(x->why)))
 		snprintf(x->why, sizeof x->why, "AUTH %s failed, and the server's words hold the password",
 			 x->mech ? x->mech : "");
-	secret_deinit(&password);
 }
 
 /* ---- choosing ---------------------------------------------------------------------------------------------------- */

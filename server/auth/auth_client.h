@@ -65,4 +65,6 @@ int auth_client_next(struct auth_client *x, struct scope *scope, struct span cha
 /* The server said 235. 0, or -ERR_DENIED: it did not prove that it knows the password (RFC 5802 section 3); x->why. */
 int auth_client_accepted(struct auth_client *x);
 void auth_client_refused(struct auth_client *x, int code, struct span text);
+/* Do the server's @words hold our password? Then they are not for a log; x->why never does. */
+bool auth_client_shows(const struct auth_client *x, struct span words);
 void auth_client_deinit(struct auth_client *x);

@@ -174,7 +174,8 @@ static void log_failed(const struct link *l, const struct link_trouble *t)
 	}
 	if (t->code)
 		log_int(&r, LOG_F_CODE, t->code);
-	log_str(&r, LOG_F_TEXT, t->text);
+	/* What the exchange says about a refusal has the server's words in it, and what is known about them. */
+	log_str(&r, LOG_F_TEXT, run && t->code && run->exchange.why[0] ? span_of(run->exchange.why) : t->text);
 	log_end(&r);
 }
 
@@ -200,8 +201,11 @@ void link_auth_failed(struct link *l, struct link_trouble *t)
 	if (t->code || l->auth.gave_up || unknown)
 		t->enhanced = SMTP_ENHANCED(4, 7, refused ? 8 : 0);
 	t->final = refused || l->auth.gave_up;
-	if (l->auth.run && t->code)
+	if (l->auth.run && t->code) {
 		auth_client_refused(&l->auth.run->exchange, t->code, t->text);
+		if (auth_client_shows(&l->auth.run->exchange, t->text))
+			t->text = SPAN("(the server's words hold the password)");
+	}
 	if (t->final || unknown)
 		log_failed(l, t);
 }

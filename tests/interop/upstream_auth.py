@@ -236,6 +236,14 @@ def test_logins(world):
     wait_messages(world, server, 3)
     print("  a password that was replaced: taken")
 
+    # A server that repeats what it was told.
+    server.refusal = "535 5.7.8 not another-" + PASSWORD
+    server.passwords["relay"] = "something else"
+    world.send("a@a.example", "told")
+    world.relay.wait_for(event="upstream_auth_failed", user="relay")
+    must_fail_at(world.check(world.route(server.port, login)), "auth", "the server's words hold the password")
+    print("  a server that repeats the password: not repeated")
+
     # Where the certificate is not the right one nobody hears of a login, and a level that does not look is refused with one.
     stranger = certs.Cert(world.bed.path("certs"), "stranger", ["127.0.0.1"])
     other = server_of(world, "PLAIN LOGIN", stranger)
