@@ -86,7 +86,7 @@ int auth_scram_server_first(struct auth_scram *s, struct span message, struct au
 	buf_reset(&s->names);
 	buf_reset(&s->nonce);
 	buf_reset(&s->dialog);
-	if (name.n)
+	if (name.n > 2) /* "a=" alone is what GNU SASL says when it was given an empty one */
 		err = add_saslname(&s->names, span_skip(name, 2));
 	if (err < 0)
 		return err;

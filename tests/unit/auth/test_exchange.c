@@ -94,6 +94,9 @@ static void plain_after_an_empty_challenge(void)
 	CHECK_INT(AUTH_CHALLENGE, bed_auth(&b, "PLAIN", NULL));
 	CHECK_SPAN("", b.x.challenge);
 	CHECK_INT(AUTH_DONE, bed_say(&b, SPAN("AHN1cGVyY29vbHVzZXJuYW1lAHN1cGVyY29vbHBhc3N3b3Jk")));
+	CHECK_INT(AUTH_CHALLENGE, bed_auth(&b, "PLAIN", NULL));
+	CHECK_INT(AUTH_MALFORMED,
+		  bed_say(&b, (struct span){ NULL, 0 })); /* an empty line, not "nothing yet" */
 	bed_close(&b);
 }
 
