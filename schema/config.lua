@@ -8,6 +8,7 @@
 --            default       as an operator would write it; "from" another option: { from = "queue.retry" }
 --            required      there is no default and it must be given
 --            min, max      of the number, size, duration, length of a text or a list
+--            otherwise     behind from: when there is none there
 --            restart       a change takes effect when the server is started anew; a reload with it is refused
 --            refuse        { [value] = "why this version does not take it" }, [1] for all values but the default
 -- types    what a value may be; see the functions of lua/lib/postern/config/types.lua, one for each
@@ -22,6 +23,9 @@
 --            addresses networks domains  "192.0.2.1"; "192.0.2.0/24"; "example.org": one or a list
 --            domain url path mailbox
 --            enum        one of `words`; words: any of them, as a list; `all` is all of them where the option says so
+--            realms      of Kerberos: one or a list
+--            time        "2026-12-01", "2026-12-01T08:00:00Z"; seconds since 1970
+--            certs       { cert = "chain.pem", key = "key.pem" }, or a list of such; key may be in cert
 --            uses        what `use` returns, a list
 --            profile     the name of a profile
 --            names       of certificates: "mx.example.org", ".example.org" for one label below it; one or a list
@@ -37,11 +41,37 @@ local log_levels = require "schema.log_events".levels
 local lax = { "space", "brackets", "trailing-dot", "underscore", "unqualified", "dots", "long", "literal", "helo", "argument" }
 local offered = { "PIPELINING", "SIZE", "8BITMIME", "SMTPUTF8", "CHUNKING", "BINARYMIME", "ENHANCEDSTATUSCODES",
   "DSN", "DELIVERBY",
-  "ETRN", "HELP" }
+  "ETRN", "HELP", "STARTTLS", "AUTH" }
 local used = { "PIPELINING", "SIZE", "8BITMIME", "SMTPUTF8", "CHUNKING", "BINARYMIME", "ENHANCEDSTATUSCODES", "DSN", "DELIVERBY" }
 
-local no_tls = "TLS comes with a later version; leave it out, or write \"off\""
-local no_auth = "authentication comes with a later version; leave it out"
+local server_mechanisms = { "SCRAM-SHA-256-PLUS", "SCRAM-SHA-256", "GSSAPI", "EXTERNAL", "PLAIN", "LOGIN" }
+local backends = { "kerberos", "users", "sasldb", "saslauthd", "gssapi", "external" }
+
+-- Of the file, and of a listener, which has those of the file where it says nothing.
+local function tls_options(of_listener)
+  local function default(name, otherwise)
+    if of_listener then return { from = "tls." .. name, otherwise = otherwise } end
+    return otherwise
+  end
+  return {
+    { "cert", "path", "certificate and what it is signed by, in PEM; the key may be in the same file" },
+    { "key", "path", "its key, in PEM and not encrypted" },
+    { "certs", "certs", "several of them, for names or kinds of keys; instead of cert and key",
+      default = of_listener and { from = "tls.certs" } or nil, min = 1, max = 32 },
+    { "min", "enum", "oldest version; below 1.2 wants security_level = 0", words = { "1.0", "1.1", "1.2", "1.3" },
+      default = default("min", "1.2") },
+    { "max", "enum", "newest version; without it, the newest there is", words = { "1.0", "1.1", "1.2", "1.3" },
+      default = default("max") },
+    { "ciphers", "string", "OpenSSL's list for TLS 1.2 and older; without it, ours", max = 2000, default = default("ciphers") },
+    { "ciphersuites", "string", "of TLS 1.3; without it, OpenSSL's", max = 500, default = default("ciphersuites") },
+    { "security_level", "integer", "OpenSSL's; without it, its default", min = 0, max = 5, default = default("security_level") },
+    { "client_cert", "enum", "is a client asked for a certificate, and must it have one", words = { "none", "ask", "require" },
+      default = default("client_cert", "none") },
+    { "client_ca", "path", "who signs those, in PEM", default = default("client_ca") },
+    { "session_lifetime", "duration", "for which a client may resume a session; 0s: never", min = "0s", max = "7d",
+      default = default("session_lifetime", "2h") },
+  }
+end
 
 local scopes = {}
 
@@ -68,7 +98,11 @@ scopes.top = {
     { "addresses", "networks", "other addresses of this host: those of a load balancer or behind NAT; likewise", default = {} },
     { "message_size", "size", "largest message", default = "25MB", min = "64KiB", max = "4GiB" },
     { "state", "string", "the shared store", refuse = { "this version keeps its state in the node itself; remove state =" } },
-    { "tls", "string", "certificate and key", default = "off", refuse = { no_tls } },
+    { "tls", "table", "certificate and key, and how they are used", scope = "tls", optional = true },
+    { "kerberos", "table", "passwords of Kerberos principals, and GSSAPI", scope = "kerberos", optional = true },
+    { "users", "table", "Postern's own file of users", scope = "users" },
+    { "sasldb", "table", "a file of saslpasswd2", scope = "sasldb", optional = true },
+    { "saslauthd", "table", "the daemon of that name", scope = "saslauthd", optional = true },
     { "dkim", "tables",
       "keys that mail is signed with: { domain =, selector =, key = }, one or a list; of several of a domain each signs",
       scope = "dkim", default = {}, max = 1000 },
@@ -177,6 +211,86 @@ scopes.limits = {
   },
 }
 
+scopes.tls = {
+  doc = "`tls = { ... }`: what clients are served with. The files are looked at every second; new connections get what is "
+    .. "new, open ones stay as they are",
+  options = tls_options(false),
+}
+
+scopes.listener_tls = {
+  doc = "`tls = { ... }` of a listener; `tls = \"optional\"` is short for `tls = { mode = \"optional\" }`",
+  options = tls_options(true),
+}
+table.insert(scopes.listener_tls.options, 1,
+  { "mode", "enum", "no TLS; STARTTLS for who wants; STARTTLS before mail; TLS from the first octet",
+    words = { "off", "optional", "required", "implicit" }, default = "optional" })
+table.insert(scopes.listener_tls.options, 2,
+  { "from", "time", "of required: until then it is counted and logged whom it would refuse" })
+table.insert(scopes.listener_tls.options, 3,
+  { "sniff", "enum", "who speaks TLS without STARTTLS is logged and sent away, or logged and served; then the greeting waits 0.3 s",
+    words = { "log", "serve" }, default = "log" })
+
+scopes.kerberos = {
+  doc = "`kerberos = { ... }`",
+  options = {
+    { "keytab", "path", "key of the service", required = true },
+    { "realm", "string", "of the users; without it, the default realm of krb5.conf", min = 1, max = 255 },
+    { "service", "string", "the service whose key the keytab has; without it, smtp/ and hostname", min = 1, max = 255 },
+    { "krb5_conf", "path", "without it, where libkrb5 looks" },
+    { "allow", "string", "extended regular expression for the names of users, without realm; without it, all", min = 1, max = 500 },
+    { "realms", "realms", "others whose users may come by GSSAPI", default = {}, max = 16 },
+    { "replay_cache", "string", "of GSSAPI, as libkrb5 names them; without it, the library's choice", min = 1, max = 255 },
+    { "timeout", "duration", "for a KDC's answer; then clients are told to come again", default = "5s", min = "1s", max = "1m" },
+    { "threads", "integer", "that wait for a KDC", default = 8, min = 1, max = 64 },
+    { "queue", "integer", "logins that wait for a thread", default = 512, min = 1, max = 10000 },
+    { "remember", "duration", "a password that was right; 0s: not", default = "5m", min = "0s", max = "5m" },
+    { "remember_wrong", "duration", "one that was wrong, so that a stale device does not lock its account; 0s: not",
+      default = "45s", min = "0s", max = "5m" },
+  },
+}
+
+scopes.users = {
+  doc = "`users = { ... }`; `postern user` writes the file",
+  options = {
+    { "file", "path", "where they are", default = "/etc/postern/users" },
+  },
+}
+
+scopes.sasldb = {
+  doc = "`sasldb = { ... }`: Cyrus SASL keeps these passwords in clear; `postern user import-sasldb` moves them",
+  options = {
+    { "path", "path", "the file", default = "/etc/sasldb2" },
+    { "realm", "string", "of users that name none, as given to saslpasswd2 -u; without it, hostname", min = 1, max = 255,
+      default = { from = "hostname" } },
+    { "appname", "string", "as given to saslpasswd2 -a: to warn about another file that its configuration names",
+      min = 1, max = 64 },
+  },
+}
+
+scopes.saslauthd = {
+  doc = "`saslauthd = { ... }`",
+  options = {
+    { "socket", "path", "its socket", default = "/run/saslauthd/mux" },
+    { "realm", "string", "that it is told for users that name none", min = 1, max = 255 },
+    { "service", "string", "that it is told", min = 1, max = 64, default = "smtp" },
+  },
+}
+
+scopes.auth_failures = {
+  doc = "`auth_failures = { ... }` of a listener: what follows failed logins. The same user with the same wrong password from one "
+    .. "address counts once",
+  options = {
+    { "per_connection", "integer", "then the connection ends", default = 3, min = 1, max = 100 },
+    { "delay", "duration", "before the first refusal; each one doubles it, up to 10s", default = "1s", min = "0s", max = "10s" },
+    { "per_address", "integer", "different ones that ban an address; 0: none do", default = 5, min = 0, max = 100 },
+    { "per_user", "integer", "different ones that ban a user, but from where it got in lately; 0: none do", default = 20, min = 0,
+      max = 100 },
+    { "within", "duration", "this time", default = "10m", min = "10s", max = "1d" },
+    { "ban", "duration", "for which they are turned away", default = "10m", min = "10s", max = "30d" },
+    { "never", "networks", "who is never banned", default = {} },
+  },
+}
+
 scopes.listener = {
   doc = "`listener \"name\" { ... }`: addresses where mail is taken, and by which rules",
   options = {
@@ -220,9 +334,16 @@ scopes.listener = {
       default = false },
     { "etrn_from", "networks", "who may start the queue for a domain (ETRN)", default = {} },
     { "deliver_by_min", "duration", "the shortest DELIVERBY deadline that is taken", default = "0s", min = "0s", max = "30d" },
-    { "tls", "string", "off, optional, required, implicit", default = "off", refuse = { no_tls } },
-    { "auth", "words", "how clients may authenticate", words = { "kerberos", "sasldb" }, default = {}, refuse = { no_auth } },
-    { "auth_required", "boolean", "mail is taken from authenticated clients only", default = false, refuse = { no_auth } },
+    { "tls", "shorthand", "how clients are protected; without it, optional if the file has `tls`, else off",
+      scope = "listener_tls", word = "mode", optional = true },
+    { "auth", "words", "how clients may authenticate: where passwords are looked up, in this order, GSSAPI, client certificates",
+      words = backends, default = {} },
+    { "auth_mechanisms", "words", "of SASL; without it, all that can work", words = server_mechanisms, min = 1 },
+    { "auth_required", "boolean", "mail is taken from authenticated clients only", default = false },
+    { "auth_clear_from", "networks", "who may authenticate without TLS", default = {} },
+    { "auth_old_clients", "boolean", "a line AUTH= too, for clients of about 1998", default = false },
+    { "auth_timeout", "duration", "for the places where passwords are looked up", default = "10s", min = "1s", max = "1m" },
+    { "auth_failures", "table", "what follows failed logins", scope = "auth_failures" },
     { "relay_for_everyone", "enum",
       "\"acknowledged\": policies here may relay for the whole Internet; without it such a listener does not start",
       words = { "acknowledged" } },
@@ -235,6 +356,7 @@ scopes.clients = {
     { "per_client", "integer", "connections of one address (of a /64 with IPv6), over all listeners", default = 100,
       min = 1, max = 100000 },
     { "total", "integer", "connections of the listener", default = 2000, min = 1, max = 1000000 },
+    { "networks", "networks", "who may connect; without it, everybody", default = {} },
   },
 }
 
@@ -245,6 +367,7 @@ scopes.timeouts = {
       min = "1s", max = "1h" },
     { "data", "duration", "for the next piece of a message", default = "5m", min = "1s", max = "1h" },
     { "message", "duration", "for a whole message", default = "1h", min = "10s", max = "1d" },
+    { "tls", "duration", "for a TLS handshake", default = "30s", min = "1s", max = "5m" },
   },
 }
 
@@ -364,8 +487,9 @@ return {
   scopes = scopes,
 
   -- In the order of the documentation.
-  order = { "top", "dkim", "log", "dns", "queue", "delivery", "spool", "limits", "listener", "clients", "timeouts", "profile",
-    "route", "route_tls", "credential", "token", "gssapi_client" },
+  order = { "top", "tls", "kerberos", "users", "sasldb", "saslauthd", "dkim", "log", "dns", "queue", "delivery", "spool", "limits",
+    "listener", "listener_tls", "auth_failures", "clients", "timeouts", "profile", "route", "route_tls", "credential", "token",
+    "gssapi_client" },
 
   -- The words of the language, besides the options.
   words = {

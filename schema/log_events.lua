@@ -38,6 +38,13 @@ local fields = {
   { "user", "str", "authenticated identity, or the one that was tried" },
   { "mech", "str", "SASL mechanism" },
   { "backend", "str", "who decided on a login: kerberos users sasldb saslauthd gssapi external" },
+  { "login", "str", "user name as the client gave it" },
+  { "realm", "str", "realm of the user" },
+  { "bits", "int", "length of the key of the TLS cipher" },
+  { "sni", "str", "name that the client asked for in its TLS handshake" },
+  { "resumed", "bool", "the handshake continued an earlier TLS session" },
+  { "cert", "str", "subject of the certificate that the peer has" },
+  { "offered", "str", "what the other side offered: TLS versions and cipher suites, mechanisms" },
   { "actor", "str", "who asked for it: a person, a tool, the server" },
   -- envelope and message
   { "from", "str", "reverse path, empty for notices" },
@@ -123,7 +130,8 @@ local fields = {
   { "stuck_us", "int", "for how long" },
 }
 
-local session = { "session", "listener", "client", "client_port", "ptr", "helo", "proto", "device", "user" }
+local session = { "session", "listener", "client", "client_port", "ptr", "helo", "proto", "device", "user", "mech",
+  "tls", "cipher", "bits", "sni", "resumed", "cert", "cert_ok" }
 local failure = { "what", "error", "text" }
 
 local events = {
@@ -157,7 +165,7 @@ local events = {
   { "session_started", "debug", "a client connected", { "session", "listener", "client", "client_port", "ptr" },
     { { "smtpd", "connect from {ptr|unknown}[{client}]" } } },
   { "session_finished", "info", "a session ended",
-    join(session, { "tls", "cipher", "commands", "messages", "nrcpt", "refusals", "duration_us", "bytes_in", "bytes_out",
+    join(session, { "commands", "messages", "nrcpt", "refusals", "duration_us", "bytes_in", "bytes_out",
       "reason", "early_talker" }),
     { { "smtpd", "disconnect from {ptr|unknown}[{client}] commands={commands|0}" } } },
   { "session_refused", "info", "a client was turned away before its session began",
@@ -165,15 +173,31 @@ local events = {
     { { "smtpd", "NOQUEUE: reject: CONNECT from {ptr|unknown}[{client}]: {code} {text}" } } },
   { "connection_limit", "warn", "the process has as many connections as it may have",
     { "listener", "limit", "limit_max", "count", "error" } },
-  { "auth_failed", "info", "a login was refused for good (a dead KDC is another event); contrib/fail2ban reads it",
-    join(session, { "mech", "backend", "code", "enhanced", "reason", "tls", "cipher" }),
+  -- reason: wrong unknown expired locked policy
+  { "auth_failed", "info", "a login was refused for good; contrib/fail2ban reads it",
+    join(session, { "backend", "code", "reason", "text", "offered", "count" }),
     { { "smtpd", "warning: {ptr|unknown}[{client}]: SASL {mech|PLAIN} authentication failed: {reason|refused}," ..
         " sasl_username={user|unknown}" } } },
+  -- reason: tempfail ban (454) clear (538) mechanism (504) malformed (500, 501) cancelled (501) policy (4xx)
+  { "auth_undecided", "info", "AUTH ended and nobody said whether the login is right",
+    join(session, { "backend", "code", "reason", "text", "offered", "count" }) },
   { "auth_banned", "warn", "so many different logins failed that an address or a user is turned away until retry_at",
-    { "listener", "client", "user", "what", "count", "retry_at" } },
+    { "session", "listener", "client", "user", "what", "count", "retry_at" } },
   { "tls_on_plain_port", "info", "a client began TLS where SMTP was expected", session },
+  { "tls_failed", "info", "a TLS handshake failed", join(session, { "offered", "error", "text", "duration_us" }),
+    { { "smtpd", "SSL_accept error from {ptr|unknown}[{client}]: {text}" } } },
+  { "tls_input_dropped", "warn", "what came behind STARTTLS in clear was thrown away: nobody knows who said it", session },
+  { "tls_would_refuse", "info", "from the day on that the listener names this client will be refused without TLS", session },
+  { "tls_reloaded", "info", "certificate or key have changed; new sessions get them",
+    { "listener", "file", "text" } },
+  { "tls_reload_failed", "error", "certificate or key have changed and cannot be used; the old ones go on",
+    { "listener", "file", "text" } },
+  { "authenticated", "info", "a client is authenticated", join(session, { "login", "realm", "backend" }),
+    { { "smtpd", "client={ptr|unknown}[{client}], sasl_method={mech}, sasl_username={user}" } } },
+  { "auth_reload_failed", "error", "users or keys have changed and cannot be read; the old ones go on", { "backend", "text" } },
+  { "auth_reloaded", "info", "users or keys have changed", { "backend", "text" } },
   { "message_accepted", "info", "250 was said: the message is on disk",
-    join(session, { "id", "from", "recipients", "nrcpt", "size_bytes", "message_id", "tls", "cipher", "duration_us",
+    join(session, { "id", "from", "recipients", "nrcpt", "size_bytes", "message_id", "duration_us",
       "commit_us", "decisions" }),
     { { "smtpd", "{id}: client={ptr|unknown}[{client}]" },
       { "cleanup", "{id}: message-id={message_id|<>}" },

@@ -19,7 +19,9 @@ end
 local function default_of(option)
   local default = option.default
   if option.required then return "required" end
-  if type(default) == "table" and default.from then return "that of `" .. default.from .. "`" end
+  if type(default) == "table" and default.from then
+    return "that of `" .. default.from .. "`" .. (default.otherwise and ", or " .. shown(default.otherwise) or "")
+  end
   return default == nil and "" or shown(default)
 end
 

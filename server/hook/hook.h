@@ -98,6 +98,7 @@ struct hook_event { /* what an observer is told; all borrowed for the call */
 	struct view_msg *msg;
 	const struct verdict *verdict;                                         /* refused */
 	struct span queue_id, recipient, sender, device, remote, status, text; /* delivery events */
+	struct span mechanism; /* auth_failed; `text` is the user, `status` the reason */
 	int code;
 };
 

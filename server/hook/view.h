@@ -45,6 +45,20 @@ struct view_actions {
 	int (*set_meta)(struct view_msg *msg, struct span json);
 };
 
+/* How a connection is protected, copied from the TLS stream: it outlives that. */
+struct view_tls {
+	struct span version; /* "TLSv1.3" */
+	struct span cipher;
+	int bits, cipher_bits; /* of the key: in use, and as the algorithm has it */
+	struct span sni;       /* asked for by the client, or empty */
+	bool resumed;
+	bool cert_asked; /* of the client */
+	bool cert_given, cert_ok;
+	struct span cert_why; /* given and not ok: why not */
+	struct span subject, common_name, email, dns_name, issuer;
+	struct span fingerprint; /* SHA-256, hexadecimal */
+};
+
 struct view_conn {
 	const struct view_actions *actions;
 	struct id id;
@@ -61,10 +75,11 @@ struct view_conn {
 	struct span reverse_why; /* unless PASS: which look-up said what, as a sentence */
 	struct span profile;     /* its name, or empty */
 	struct span device;
-	struct span auth_user, auth_mech;    /* empty: not authenticated */
-	struct span tls_version, tls_cipher; /* empty: no TLS */
-	uint32_t messages;                   /* accepted on this connection */
-	uint32_t errors;                     /* refused commands */
+	struct span auth_user, auth_mech,
+		auth_realm;         /* empty: not authenticated; a realm is not always there */
+	const struct view_tls *tls; /* NULL: no TLS */
+	uint32_t messages;          /* accepted on this connection */
+	uint32_t errors;            /* refused commands */
 	int64_t started_wall_us;
 	void *policy; /* the implementation's: vars */
 };

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "auth/auth_global.h"
 #include "base/check.h"
 #include "base/mem.h"
 #include "main/config_priv.h"
@@ -23,6 +24,19 @@ void *config_alloc(struct config_build *b, size_t count, size_t size)
 
 	require(p);
 	return p;
+}
+
+const char *config_printf(struct config_build *b, const char *fmt, ...)
+{
+	char text[1024];
+	va_list ap;
+
+	va_start(ap, fmt);
+	(void)vsnprintf(text, sizeof text, fmt, ap);
+	va_end(ap);
+	const char *s = arena_strdup(b->cfg->mem_, span_of(text));
+	require(s);
+	return s;
 }
 
 void config_complain(struct config_build *b, const struct config_value *v, const char *fmt, ...)
@@ -77,10 +91,23 @@ uint32_t config_extensions(struct config_build *b, const struct config_value *li
 	return bits;
 }
 
+void config_keep(struct config_build *b, const struct config_kept *k)
+{
+	struct config_kept *kept = config_alloc(b, 1, sizeof *kept);
+
+	*kept = *k;
+	list_push_back(&b->cfg->kept_, &kept->link);
+}
+
 /* ---- life ---------------------------------------------------------------------------------------------------------- */
 
 static void config_free(struct config *cfg)
 {
+	while (!list_empty(&cfg->kept_)) {
+		struct config_kept *k = container_of(cfg->kept_.next, struct config_kept, link);
+		list_remove(&k->link);
+		k->release(k->thing);
+	}
 	while (!list_empty(&cfg->sets_)) {
 		struct config_set *s = container_of(cfg->sets_.next, struct config_set, link);
 		list_remove(&s->link);
@@ -127,6 +154,9 @@ static int config_build(struct policy_bundle *bundle, const char *file, struct c
 	atomic_init(&cfg->refs_, 1);
 	cfg->mem_ = arena_new(CONFIG_MEM_MAX);
 	list_init(&cfg->sets_);
+	list_init(&cfg->kept_);
+	list_init(&b.tls_made);
+	list_init(&b.auth_made);
 	map_init(&cfg->tls_clients_);
 	list_init(&cfg->credentials_);
 	list_init(&cfg->tokens_);
@@ -146,6 +176,11 @@ static int config_build(struct policy_bundle *bundle, const char *file, struct c
 	return 0;
 }
 
+int config_global_init(struct errtext *e)
+{
+	return auth_global_init(e);
+}
+
 int config_load(const char *file, struct config_problems *problems, struct config **cfg_r)
 {
 	struct policy_bundle *bundle = NULL;
@@ -161,6 +196,24 @@ int config_load_text(struct span text, const char *file, struct config_problems 
 	const int r = policy_bundle_load_text(text, file, problems, &bundle);
 
 	return r < 0 ? r : config_build(bundle, file, problems, cfg_r);
+}
+
+void config_refresh(const struct config *cfg,
+		    void (*tell)(void *arg, const struct config_kept *k, int result, const struct errtext *e),
+		    void *arg)
+{
+	list_for_each(it, &cfg->kept_) {
+		const struct config_kept *k = list_entry(it, struct config_kept, link);
+		struct errtext e = { "" };
+		const int result = k->refresh ? k->refresh(k->thing, &e) : 0;
+		if (result != 0)
+			tell(arg, k, result, &e);
+	}
+}
+
+bool config_has_secrets(const struct config *cfg)
+{
+	return !list_empty(&cfg->kept_);
 }
 
 const struct config_listener *config_listener_by_name(const struct config *cfg, struct span name)

@@ -36,6 +36,22 @@
 
 enum { CONFIG_WORKERS_MAX = 256, CONFIG_LISTENERS_MAX = 64, CONFIG_BINDS_MAX = 64, CONFIG_PROFILES_MAX = 64 };
 
+/* Something of a snapshot that comes from files which are replaced while the server runs. */
+enum config_kept_kind {
+	CONFIG_KEPT_TLS,     /* of listeners; its name is one of those that use it */
+	CONFIG_KEPT_BACKEND, /* where passwords are checked; its name is that of `auth` */
+};
+
+struct config_kept {
+	struct list link;
+	enum config_kept_kind kind;
+	struct span name, file; /* for the log; file may be empty */
+	void *thing;
+	/* 1: it has changed, 0: not, -ERR_x: it cannot be used and stays as it was. NULL: it has no files. From the main thread. */
+	int (*refresh)(void *thing, struct errtext *e);
+	void (*release)(void *thing); /* with the last reference to the snapshot */
+};
+
 struct config_listener {
 	struct session_listener session; /* its name finds the policies: hook_ops.list() */
 	const struct ip_endpoint *bind;
@@ -72,10 +88,14 @@ struct config {
 	_Atomic unsigned refs_;
 	struct arena *mem_;
 	struct list sets_;       /* of networks */
+	struct list kept_;       /* struct config_kept */
 	struct map tls_clients_; /* of routes */
 	struct list credentials_, tokens_;
 	struct auth_services *services_; /* NULL: no credentials */
 };
+
+/* Once in a process, before the first config_load(). */
+int config_global_init(struct errtext *e);
 
 /* Problems are added to @problems, also when it succeeds (warnings). Returns 0, or -ERR_INVAL, -ERR_IO, -ERR_NOTFOUND, -ERR_TOOBIG
  * with at least one problem that is not a warning; *cfg_r is untouched then. */
@@ -86,6 +106,13 @@ int config_load_text(struct span text, const char *file, struct config_problems 
 
 struct config *config_ref(struct config *cfg);
 void config_unref(struct config **cfg); /* accepts NULL */
+
+/* Looks at the files of everything that was kept. @tell: what came of each that has changed; e is empty or says what is wrong. */
+void config_refresh(const struct config *cfg,
+		    void (*tell)(void *arg, const struct config_kept *k, int result, const struct errtext *e),
+		    void *arg);
+/* Is there a secret in it: a key, a password? */
+bool config_has_secrets(const struct config *cfg);
 
 /* NULL: there is none of that name. */
 const struct config_listener *config_listener_by_name(const struct config *cfg, struct span name);

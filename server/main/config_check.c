@@ -63,9 +63,13 @@ int config_check(const char *file, bool json, struct buf *out)
 	struct arena *mem = arena_new(CHECK_MEM_MAX);
 	struct config_problems problems;
 	struct config *cfg = NULL;
+	struct errtext e;
 
 	config_problems_init(&problems, mem);
-	const bool good = config_load(file, &problems, &cfg) >= 0;
+	bool good = config_global_init(&e) >= 0;
+	if (!good)
+		config_problem_add(&problems, false, span_of(file), 0, "%s", e.s);
+	good = good && config_load(file, &problems, &cfg) >= 0;
 	if (json)
 		write_json(file, &problems, good, out);
 	else

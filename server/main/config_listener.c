@@ -5,7 +5,8 @@
 
 enum { SECOND_US = 1000000 };
 
-/* What a listener offers unless it hides it. ETRN comes with etrn_from. EXPN, VRFY, VERB and XCLIENT are never offered. */
+/* What a listener offers unless it hides it. ETRN comes with etrn_from, STARTTLS with tls, AUTH with auth. EXPN, VRFY, VERB and
+ * XCLIENT are never offered. */
 static const uint32_t EXT_OFFERED = SMTP_EXT_PIPELINING | SMTP_EXT_SIZE | SMTP_EXT_8BITMIME |
 				    SMTP_EXT_SMTPUTF8 | SMTP_EXT_CHUNKING | SMTP_EXT_BINARYMIME |
 				    SMTP_EXT_ENHANCEDSTATUSCODES | SMTP_EXT_DSN | SMTP_EXT_DELIVERBY |
@@ -102,6 +103,7 @@ static struct session_listener session_of(struct config_build *b, const struct c
 	const struct config_value *clients = config_get(v, "clients"), *timeouts = config_get(v, "timeouts");
 	struct session_listener s = {
 		.name = config_span(v, "name"),
+		.ext = EXT_OFFERED,
 		.hostname = config_span(v, "hostname"),
 		.postmaster = config_span(v, "postmaster"),
 		.greeting = config_span(v, "greeting"),
@@ -129,12 +131,20 @@ static struct session_listener session_of(struct config_build *b, const struct c
 		.refuse_now = config_is(v, "refuse_at", "now"),
 		.proxy_from = config_networks(b, config_get(v, "proxy_from")),
 		.etrn_from = config_networks(b, config_get(v, "etrn_from")),
+		.clients_from = config_networks(b, config_get(clients, "networks")),
+		.tls = config_tls(b, v),
+		.auth = config_auth(b, v),
 		.profiles = b->cfg->profiles,
 		.nprofiles = b->cfg->nprofiles,
 		.profile = find_profile(b->cfg, config_span(v, "profile")),
 	};
-	s.ext = (EXT_OFFERED | (s.etrn_from ? SMTP_EXT_ETRN : 0u)) &
-		~config_extensions(b, config_get(v, "hide"));
+	if (s.etrn_from)
+		s.ext |= SMTP_EXT_ETRN;
+	if (s.tls.mode == SESSION_TLS_OPTIONAL || s.tls.mode == SESSION_TLS_REQUIRED)
+		s.ext |= SMTP_EXT_STARTTLS;
+	if (s.auth.server)
+		s.ext |= SMTP_EXT_AUTH;
+	s.ext &= ~config_extensions(b, config_get(v, "hide"));
 	return s;
 }
 

@@ -14,6 +14,8 @@ struct config_build {
 	struct config *cfg;
 	struct config_problems *problems;
 	const struct config_value *root;
+	struct list tls_made;  /* config_tls.c */
+	struct list auth_made; /* config_auth.c */
 };
 
 /* Each adds problems and goes on. Listeners want profiles and keys, routes the rest. */
@@ -29,6 +31,9 @@ void config_credentials_free(struct config *cfg);
 
 /* From the arena of the snapshot; the process ends without memory for it: a configuration of that size was refused before. */
 void *config_alloc(struct config_build *b, size_t count, size_t size);
+
+/* Likewise; NUL-terminated. */
+const char *config_printf(struct config_build *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /* A problem of @v's place, with a text. */
 void config_complain(struct config_build *b, const struct config_value *v, const char *fmt, ...)
@@ -59,6 +64,17 @@ static inline bool config_is(const struct config_value *map, const char *key, co
 {
 	return span_eq(config_span(map, key), span_of(word));
 }
+
+/* Copies @k, but for its texts; the snapshot releases it. */
+void config_keep(struct config_build *b, const struct config_kept *k);
+
+/* A warning if others than owner and group may read the file. @what: "the key file". */
+void config_warn_if_public(struct config_build *b, const struct config_value *at, struct span path,
+			   const char *what);
+
+/* ---- of a listener ---- */
+struct session_tls_config config_tls(struct config_build *b, const struct config_value *listener);
+struct session_auth_config config_auth(struct config_build *b, const struct config_value *listener);
 
 /* An empty set that lives as long as the snapshot. */
 struct ip_set *config_set_new(struct config_build *b);

@@ -1,5 +1,6 @@
 #include "main/refresh.h"
 
+<<<<<<< /tmp/ses3/.m1
 #include <stdio.h>
 
 #include "base/check.h"
@@ -33,4 +34,53 @@ void refresh_files(const struct config *cfg, struct logger *log)
 {
 	config_refresh_secrets(cfg, on_told, &(struct teller){ log, "login" });
 	config_refresh_route_tls(cfg, on_told, &(struct teller){ log, "tls" });
+=======
+struct refresh {
+	struct logger *log;
+	struct metric_shard *metrics;
+};
+
+static void log_tls(struct logger *log, const struct config_kept *k, bool good, const struct errtext *e)
+{
+	struct log_rec r;
+
+	if (!log_begin(&r, log, good ? LOG_EV_TLS_RELOADED : LOG_EV_TLS_RELOAD_FAILED))
+		return;
+	log_str(&r, LOG_F_LISTENER, k->name);
+	log_str(&r, LOG_F_FILE, k->file);
+	if (e->s[0])
+		log_cstr(&r, LOG_F_TEXT, e->s);
+	log_end(&r);
+}
+
+static void log_backend(struct logger *log, const struct config_kept *k, bool good, const struct errtext *e)
+{
+	struct log_rec r;
+
+	if (!log_begin(&r, log, good ? LOG_EV_AUTH_RELOADED : LOG_EV_AUTH_RELOAD_FAILED))
+		return;
+	log_str(&r, LOG_F_BACKEND, k->name);
+	if (e->s[0])
+		log_cstr(&r, LOG_F_TEXT, e->s);
+	log_end(&r);
+}
+
+static void on_kept(void *arg, const struct config_kept *k, int result, const struct errtext *e)
+{
+	const struct refresh *r = arg;
+	const bool good = result > 0;
+
+	metric_add_label(r->metrics, METRIC_FILES_RELOADED_TOTAL, good ? SPAN("ok") : SPAN("failed"), 1);
+	if (k->kind == CONFIG_KEPT_TLS)
+		log_tls(r->log, k, good, e);
+	else
+		log_backend(r->log, k, good, e);
+}
+
+void refresh_files(const struct config *cfg, struct logger *log, struct metric_shard *metrics)
+{
+	struct refresh r = { log, metrics };
+
+	config_refresh(cfg, on_kept, &r);
+>>>>>>> /tmp/ses3/.m3
 }

@@ -1,18 +1,13 @@
 #include "main/serve.h"
 
 #include <errno.h>
-#include <grp.h>
-#include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
-#include <sys/stat.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "auth/auth_global.h"
 #include "base/log_writer.h"
 #include "base/mem.h"
 #include "control/control.h"
@@ -20,14 +15,26 @@
 #include "io/signal.h"
 #include "io/tcp.h"
 #include "main/config.h"
+<<<<<<< /tmp/ses3/.m1
+=======
+#include "main/privileges.h"
+>>>>>>> /tmp/ses3/.m3
 #include "main/refresh.h"
 #include "main/watchdog.h"
 #include "main/worker.h"
 #include "state/bans_memory.h"
 #include "state/limit_memory.h"
 
-enum { DRAIN_GRACE_US = 30000000, BACKLOG = 1024, DISK_THREADS = 4, DISK_QUEUE = 4096, BANS_ENTRIES_MAX = 50000 };
-#define BANS_KNOWN_US (7 * 86400 * INT64_C(1000000))
+enum {
+	DRAIN_GRACE_US = 30000000,
+	BACKLOG = 1024,
+	DISK_THREADS = 4,
+	DISK_QUEUE = 4096,
+	REFRESH_US = 1000000,
+	BANS_ENTRIES_MAX = 50000,
+};
+
+#define BANS_KNOWN_US (INT64_C(7) * 24 * 3600 * 1000000)
 
 struct server {
 	const char *config_file;
@@ -46,7 +53,11 @@ struct server {
 	struct control *control;
 	struct watchdog *watchdog;
 	struct signal_watch *signals[3];
+<<<<<<< /tmp/ses3/.m1
 	struct timer refresh; /* of files beside the configuration */
+=======
+	struct timer refresh_timer;
+>>>>>>> /tmp/ses3/.m3
 	pthread_mutex_t lock; /* of `cfg` and `log`: a signal and the admin API may both ask for a reload */
 	_Atomic uint64_t generation;
 	int64_t started_at_us;
@@ -85,42 +96,13 @@ static int bind_all(struct server *s, struct errtext *e)
 					 ip_format(&bound.addr).s, bound.port);
 				log_str(&r, LOG_F_LISTENER, cfg->listeners[i].session.name);
 				log_cstr(&r, LOG_F_ADDR, addr);
+				log_cstr(&r, LOG_F_TLS,
+					 session_tls_mode_name(cfg->listeners[i].session.tls.mode));
 				log_end(&r);
 			}
 		}
 	}
 	return 0;
-}
-
-static int drop_privileges(const struct config *cfg, struct errtext *e)
-{
-	if (geteuid() != 0 || !cfg->user.n)
-		return 0;
-	const struct passwd *pw = getpwnam(cfg->user.p);
-	if (!pw)
-		return errtext_set(e, ERR_NOTFOUND, "user \"%s\" does not exist", cfg->user.p);
-	gid_t gid = pw->pw_gid;
-	if (cfg->group.n) {
-		const struct group *gr = getgrnam(cfg->group.p);
-		if (!gr)
-			return errtext_set(e, ERR_NOTFOUND, "group \"%s\" does not exist", cfg->group.p);
-		gid = gr->gr_gid;
-	}
-	if (chown(cfg->data_dir.p, pw->pw_uid, gid) != 0 || initgroups(pw->pw_name, gid) != 0 ||
-	    setgid(gid) != 0 || setuid(pw->pw_uid) != 0)
-		return errtext_set(e, ERR_DENIED, "become user \"%s\": %s", cfg->user.p, strerror(errno));
-	return 0;
-}
-
-/* Every connection is a descriptor; the default of many systems, 1024, is less than one campus. */
-static void raise_descriptors(void)
-{
-	struct rlimit lim;
-
-	if (getrlimit(RLIMIT_NOFILE, &lim) == 0 && lim.rlim_cur < lim.rlim_max) {
-		lim.rlim_cur = lim.rlim_max;
-		setrlimit(RLIMIT_NOFILE, &lim);
-	}
 }
 
 static void log_found(struct server *s, const struct worker *w)
@@ -238,6 +220,7 @@ static int on_control_reload(void *arg, struct buf *problems)
 	return reload_and_log(arg, problems);
 }
 
+<<<<<<< /tmp/ses3/.m1
 static void on_refresh(struct timer *t)
 {
 	struct server *s = container_of(t, struct server, refresh);
@@ -247,6 +230,20 @@ static void on_refresh(struct timer *t)
 	log_flush(&s->log);
 	pthread_mutex_unlock(&s->lock);
 	timer_set_in(s->loop, t, REFRESH_EVERY_US);
+=======
+/* ---- files that are replaced ---------------------------------------------------------------------------------- */
+
+/* Certificates are renewed, users get new passwords: what is in the files now holds for what begins from now on. */
+static void on_refresh_due(struct timer *t)
+{
+	struct server *s = container_of(t, struct server, refresh_timer);
+
+	pthread_mutex_lock(&s->lock);
+	refresh_files(s->cfg, &s->log, &s->metrics);
+	log_flush(&s->log);
+	pthread_mutex_unlock(&s->lock);
+	timer_set_in(s->loop, t, REFRESH_US);
+>>>>>>> /tmp/ses3/.m3
 }
 
 /* ---- end ------------------------------------------------------------------------------------------------------ */
@@ -362,14 +359,15 @@ static int prepare(struct server *s, struct errtext *e)
 {
 
 	signal(SIGPIPE, SIG_IGN);
-	raise_descriptors();
+	privileges_raise_descriptors();
 	int err = dns_global_init();
 	if (err == 0)
 		err = bind_all(s, e);
 	if (err == 0)
 		err = make_data_dir(s->cfg, e);
 	if (err == 0)
-		err = drop_privileges(s->cfg, e);
+		err = privileges_drop(s->cfg, e);
+	privileges_hide_memory(s->cfg); /* after it: a change of user makes a process readable again */
 	if (err == 0)
 		err = spool_lock(s->cfg->spool.dir, e);
 	return err;
@@ -433,8 +431,8 @@ static void free_server(struct server *s)
 	for (unsigned w = 0; w < s->nworkers; w++)
 		free(s->fds[w]);
 	work_pool_free(&s->process.disk);
-	bans_free(&s->process.bans);
 	limit_memory_free(&s->process.limits);
+	bans_free(&s->process.bans);
 	clients_free(&s->process.clients);
 	ledger_free(&s->process.ledger);
 	logger_deinit(&s->log);
@@ -471,13 +469,14 @@ static int failed(struct server *s, const struct errtext *e)
 	_exit(1);
 }
 
-static int serve(struct server *s)
+static int serve(struct server *s, const struct config_problems *warnings)
 {
 	static const int caught[] = { SIGHUP, SIGTERM, SIGINT };
 	struct errtext e = { "" };
 
 	make_shared(s);
-	if (auth_global_init(&e) < 0 || prepare(s, &e) < 0 || start_workers(s, &e) < 0)
+	log_problems(s, warnings);
+	if (prepare(s, &e) < 0 || start_workers(s, &e) < 0)
 		return failed(s, &e);
 	s->watchdog = watchdog_start(s->worker, s->nworkers, &s->process);
 	if (open_control(s, &e) < 0) {
@@ -489,8 +488,14 @@ static int serve(struct server *s)
 	timer_init(&s->refresh, on_refresh);
 	timer_set_in(s->loop, &s->refresh, REFRESH_EVERY_US);
 	log_started(s);
+	timer_init(&s->refresh_timer, on_refresh_due);
+	timer_set_in(s->loop, &s->refresh_timer, REFRESH_US);
 	loop_run(s->loop);
+<<<<<<< /tmp/ses3/.m1
 	timer_unset(s->loop, &s->refresh);
+=======
+	timer_unset(s->loop, &s->refresh_timer);
+>>>>>>> /tmp/ses3/.m3
 	control_stop(&s->control);
 	watchdog_stop(s->watchdog);
 	for (unsigned i = 0; i < s->nworkers; i++)
@@ -523,19 +528,25 @@ int serve_main(int argc, char **argv)
 	s = mem_alloc(sizeof *s);
 	s->config_file = argv[1];
 	require(pthread_mutex_init(&s->lock, NULL) == 0);
-	struct arena *mem = arena_new(256 * 1024);
-	config_problems_init(&problems, mem);
-	const int err = config_load(s->config_file, &problems, &s->cfg);
-	config_problems_write(&problems, &text);
-	fputs(buf_cstr(&text), stderr);
-	buf_free(&text);
-	arena_free(&mem);
-	if (err < 0) {
-		fprintf(stderr, "%s: not started\n", s->config_file);
+	struct errtext why = { "" };
+	if (config_global_init(&why) < 0) {
+		fprintf(stderr, "%s\n", why.s);
 		free(s);
 		return 1;
 	}
-	const int status = serve(s);
+	struct arena *mem = arena_new(256 * 1024);
+	config_problems_init(&problems, mem);
+	const int err = config_load(s->config_file, &problems, &s->cfg);
+	if (err < 0) {
+		config_problems_write(&problems, &text);
+		fprintf(stderr, "%s%s: not started\n", buf_cstr(&text), s->config_file);
+		buf_free(&text);
+		arena_free(&mem);
+		free(s);
+		return 1;
+	}
+	const int status = serve(s, &problems);
+	arena_free(&mem);
 	if (status == 0)
 		free_server(s);
 	return status;

@@ -40,6 +40,7 @@ struct simulation {
 	unsigned seen[3];
 	struct buf queued, head; /* JSON, as they were committed */
 	bool held;
+	struct session_pretend pretend;
 };
 
 /* ---- a store that forgets ------------------------------------------------------------------------------------- */
@@ -165,6 +166,8 @@ static void on_trace(void *arg, struct session *session, const struct decision_p
 	if (!verify(at < ARRAY_LEN(s->seen_path))) /* one connection, one HELO, one transaction */
 		return;
 	s->seen_path[at] = path;
+	if (path->n < s->seen[at]) /* HELO anew, after STARTTLS */
+		s->seen[at] = 0;
 	for (; s->seen[at] < path->n; s->seen[at]++)
 		simulate_client_decided(&s->client, &path->step[s->seen[at]]);
 }
@@ -274,6 +277,7 @@ static void start_session(struct simulation *s, const struct ip_endpoint *at)
 				       .etrn = on_etrn,
 				       .gone = on_gone,
 				       .trace = on_trace,
+				       .pretend = &s->pretend,
 				       .arg = s };
 	session_env_init(&s->env);
 	const struct session_setup setup = { .listener = &s->listener,
@@ -463,6 +467,11 @@ int simulate(const struct simulate_request *req, struct buf *out, struct errtext
 		err = dns_global_init();
 	if (err < 0)
 		goto out;
+	err = config_global_init(why);
+	if (err < 0) {
+		dns_global_deinit();
+		goto out;
+	}
 	json_object(&j, NULL);
 	const int loaded = config_load(file, &problems, &s->cfg);
 	write_problems(&j, &problems);

@@ -281,6 +281,7 @@ static int open_all(struct worker *w, struct store_queue *store, unsigned worker
 					    .dns = v->dns,
 					    .store = store_queue_of(store),
 					    .clients = w->process->clients,
+					    .bans = w->process->bans,
 					    .log = &w->log,
 					    .metrics = &w->metrics,
 					    .etrn = on_etrn,

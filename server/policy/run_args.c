@@ -47,11 +47,22 @@ static void push_once(lua_State *L, struct view_ud **slot, int *ref, const struc
 	lua_rawgeti(L, LUA_REGISTRYINDEX, *ref);
 }
 
-static void push_attempt(lua_State *L, struct span user, struct span mech)
+static void push_identity(lua_State *L, const struct view_conn *c)
 {
-	lua_createtable(L, 0, 2);
-	push_field(L, "user", user);
-	push_field(L, "mechanism", mech);
+	lua_createtable(L, 0, 3);
+	push_field(L, "user", c->auth_user);
+	push_field(L, "realm", c->auth_realm);
+	push_field(L, "mechanism", c->auth_mech);
+}
+
+static void push_failed_attempt(lua_State *L, const struct hook_event *ev)
+{
+	lua_createtable(L, 0, 4);
+	push_field(L, "user", ev->text);
+	push_field(L, "mechanism", ev->mechanism);
+	push_field(L, "reason", ev->status);
+	lua_pushinteger(L, ev->code);
+	lua_setfield(L, -2, "code");
 }
 
 static void push_sender(lua_State *L, const struct view_txn *txn)
@@ -83,7 +94,7 @@ static int push_question(struct policy_run *run, lua_State *L)
 		return 2;
 	case HOOK_AUTH:
 		push_conn(run, L);
-		push_attempt(L, call->conn->auth_user, call->conn->auth_mech);
+		push_identity(L, call->conn);
 		return 2;
 	case HOOK_MAIL:
 		push_txn(run, L, call->txn);
@@ -164,7 +175,7 @@ static int push_event(struct policy_run *run, lua_State *L)
 		return 1;
 	case OBSERVER_AUTH_FAILED:
 		push_conn(run, L);
-		push_attempt(L, ev->text, run->conn ? run->conn->auth_mech : SPAN(""));
+		push_failed_attempt(L, ev);
 		return 2;
 	case OBSERVER_ACCEPTED:
 		push_txn(run, L, ev->txn);

@@ -125,6 +125,8 @@ static void conn_fields(const struct view_conn *c, struct log_rec *r)
 		log_str(r, LOG_F_DEVICE, c->device);
 	if (c->auth_user.n)
 		log_str(r, LOG_F_USER, c->auth_user);
+	if (c->tls)
+		log_str(r, LOG_F_TLS, c->tls->version);
 }
 
 void run_report_observed(struct policy_run *run, const struct verdict *v)

@@ -124,6 +124,29 @@ static void read_reverse(lua_State *L, int i, struct spec_subject *s)
 	(void)text_field(L, i, s->mem, "reverse_name", &s->conn.reverse_name);
 }
 
+/* There is TLS once its version was said. */
+static void read_tls(lua_State *L, int i, struct spec_subject *s)
+{
+	struct view_tls *t = &s->tls;
+	double n;
+
+	if (text_field(L, i, s->mem, "tls_version", &t->version))
+		s->conn.tls = t->version.n ? t : NULL;
+	(void)text_field(L, i, s->mem, "tls_cipher", &t->cipher);
+	(void)text_field(L, i, s->mem, "tls_sni", &t->sni);
+	(void)text_field(L, i, s->mem, "tls_common_name", &t->common_name);
+	(void)text_field(L, i, s->mem, "tls_email", &t->email);
+	(void)text_field(L, i, s->mem, "tls_dns_name", &t->dns_name);
+	(void)text_field(L, i, s->mem, "tls_issuer", &t->issuer);
+	(void)text_field(L, i, s->mem, "tls_fingerprint", &t->fingerprint);
+	(void)bool_field(L, i, "tls_resumed", &t->resumed);
+	(void)bool_field(L, i, "tls_verified", &t->cert_ok);
+	if (text_field(L, i, s->mem, "tls_subject", &t->subject))
+		t->cert_given = true;
+	if (number_field(L, i, "tls_bits", &n))
+		t->bits = (int)n;
+}
+
 static void read_conn(lua_State *L, int i, struct spec_subject *s)
 {
 	struct view_conn *c = &s->conn;
@@ -145,8 +168,8 @@ static void read_conn(lua_State *L, int i, struct spec_subject *s)
 	(void)text_field(L, i, s->mem, "device", &c->device);
 	(void)text_field(L, i, s->mem, "auth_user", &c->auth_user);
 	(void)text_field(L, i, s->mem, "auth_mech", &c->auth_mech);
-	(void)text_field(L, i, s->mem, "tls_version", &c->tls_version);
-	(void)text_field(L, i, s->mem, "tls_cipher", &c->tls_cipher);
+	(void)text_field(L, i, s->mem, "auth_realm", &c->auth_realm);
+	read_tls(L, i, s);
 	read_reverse(L, i, s);
 }
 
@@ -252,6 +275,11 @@ int spec_subject_event(lua_State *L, const char *name, struct spec_subject *s, s
 	(void)text_field(L, 3, s->mem, "remote", &ev->remote);
 	(void)text_field(L, 3, s->mem, "status", &ev->status);
 	(void)text_field(L, 3, s->mem, "message", &ev->text);
+	if (id == OBSERVER_AUTH_FAILED) {
+		(void)text_field(L, 3, s->mem, "user", &ev->text);
+		(void)text_field(L, 3, s->mem, "mechanism", &ev->mechanism);
+		(void)text_field(L, 3, s->mem, "reason", &ev->status);
+	}
 	(void)number_field(L, 3, "code", &code);
 	ev->code = (int)code;
 	*v = (struct verdict){ .kind = VERDICT_REJECT, .code = (uint16_t)code, .text = ev->text };

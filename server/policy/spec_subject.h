@@ -10,6 +10,7 @@ struct spec_subject {
 	struct arena *mem;
 	struct view_actions actions;
 	struct view_conn conn;
+	struct view_tls tls;
 	struct view_txn txn;
 	struct view_rcpt rcpt;
 	struct view_msg msg;
@@ -17,8 +18,9 @@ struct spec_subject {
 };
 
 void spec_subject_init(struct spec_subject *s, struct arena *mem);
-/* The fields of the table at @i replace what was there: remote_ip helo esmtp reverse auth_user auth_mech tls_version
- * device profile ..., from size smtputf8, to orcpt, text (a whole message) or header and body. Raises for what is none. */
+/* The fields of the table at @i replace what was there: remote_ip helo esmtp reverse auth_user auth_mech auth_realm
+ * tls_version tls_cipher ... device profile ..., from size smtputf8, to orcpt, text (a whole message) or header and body. Raises
+ * for what is none. */
 void spec_subject_read(lua_State *L, int i, struct spec_subject *s, bool message);
 /* The event that @name and the table at 3 tell of. -ERR_NOTFOUND. */
 int spec_subject_event(lua_State *L, const char *name, struct spec_subject *s, struct hook_event *ev_r,

@@ -31,9 +31,52 @@ SPAN_FIELD(profile, profile)
 SPAN_FIELD(device, device)
 SPAN_FIELD(auth_user, auth_user)
 SPAN_FIELD(auth_mech, auth_mech)
-SPAN_FIELD(tls_version, tls_version)
-SPAN_FIELD(tls_cipher, tls_cipher)
+SPAN_FIELD(auth_realm, auth_realm)
 #undef SPAN_FIELD
+
+#define TLS_FIELD(name, member)                                                                              \
+	static int get_tls_##name(lua_State *L, struct view_ud *u)                                           \
+	{                                                                                                    \
+		const struct view_tls *tls = conn_of(u)->tls;                                                \
+		return push_span_or_nil(L, tls ? tls->member : span_make(NULL, 0));                          \
+	}
+TLS_FIELD(version, version)
+TLS_FIELD(cipher, cipher)
+TLS_FIELD(sni, sni)
+TLS_FIELD(subject, subject)
+TLS_FIELD(issuer, issuer)
+TLS_FIELD(common_name, common_name)
+TLS_FIELD(email, email)
+TLS_FIELD(dns_name, dns_name)
+TLS_FIELD(fingerprint, fingerprint)
+#undef TLS_FIELD
+
+static int get_tls_bits(lua_State *L, struct view_ud *u)
+{
+	const struct view_tls *tls = conn_of(u)->tls;
+
+	if (tls)
+		lua_pushinteger(L, tls->bits);
+	else
+		lua_pushnil(L);
+	return 1;
+}
+
+static int get_tls_resumed(lua_State *L, struct view_ud *u)
+{
+	const struct view_tls *tls = conn_of(u)->tls;
+
+	lua_pushboolean(L, tls && tls->resumed);
+	return 1;
+}
+
+static int get_tls_verified(lua_State *L, struct view_ud *u)
+{
+	const struct view_tls *tls = conn_of(u)->tls;
+
+	lua_pushboolean(L, tls && tls->cert_ok);
+	return 1;
+}
 
 #define IP_FIELD(name, member)                                                                               \
 	static int get_##name(lua_State *L, struct view_ud *u)                                               \
@@ -227,8 +270,19 @@ static const struct view_field fields[] = {
 	{ "device", ANYWHERE, get_device },
 	{ "auth_user", ANYWHERE, get_auth_user },
 	{ "auth_mech", ANYWHERE, get_auth_mech },
+	{ "auth_realm", ANYWHERE, get_auth_realm },
 	{ "tls_version", ANYWHERE, get_tls_version },
 	{ "tls_cipher", ANYWHERE, get_tls_cipher },
+	{ "tls_bits", ANYWHERE, get_tls_bits },
+	{ "tls_sni", ANYWHERE, get_tls_sni },
+	{ "tls_resumed", ANYWHERE, get_tls_resumed },
+	{ "tls_verified", ANYWHERE, get_tls_verified },
+	{ "tls_subject", ANYWHERE, get_tls_subject },
+	{ "tls_common_name", ANYWHERE, get_tls_common_name },
+	{ "tls_email", ANYWHERE, get_tls_email },
+	{ "tls_dns_name", ANYWHERE, get_tls_dns_name },
+	{ "tls_issuer", ANYWHERE, get_tls_issuer },
+	{ "tls_fingerprint", ANYWHERE, get_tls_fingerprint },
 	{ "messages", ANYWHERE, get_messages },
 	{ "errors", ANYWHERE, get_errors },
 	{ "started_at", ANYWHERE, get_started_at },

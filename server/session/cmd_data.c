@@ -62,7 +62,7 @@ int cmd_bdat_check(struct session *s)
 		session_end(s, "bdat-syntax");
 		return 1;
 	}
-	if (no_recipients(s)) {
+	if (session_tls_wanted(s) || no_recipients(s)) {
 		session_swallow_chunk(s);
 		return 1;
 	}

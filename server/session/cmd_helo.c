@@ -33,15 +33,53 @@ int cmd_helo_check(struct session *s)
 	return 0;
 }
 
-static uint32_t offered(const struct session *s)
+uint32_t session_ext(const struct session *s)
 {
-	return s->listener->ext & ~(s->profile ? s->profile->hide_ext : 0u);
+	const struct session_tls_config *tls = &s->listener->tls;
+	uint32_t ext = s->listener->ext & ~(uint32_t)(SMTP_EXT_STARTTLS | SMTP_EXT_AUTH);
+
+	if (!s->conn.tls && (tls->mode == SESSION_TLS_OPTIONAL || tls->mode == SESSION_TLS_REQUIRED))
+		ext |= SMTP_EXT_STARTTLS & s->listener->ext; /* RFC 3207 section 4.2: not again under TLS */
+	if (!s->conn.tls)
+		ext &= ~(uint32_t)SMTP_EXT_REQUIRETLS; /* RFC 8689 section 2 */
+	if (session_auth_offered(s))
+		ext |= SMTP_EXT_AUTH & s->listener->ext;
+	return ext & ~(s->profile ? s->profile->hide_ext : 0u);
+}
+
+static void add_mechanisms(const struct session *s, struct smtp_ehlo *ehlo)
+{
+	const uint32_t mechs = session_auth_offered(s);
+
+	for (unsigned i = 0; i < AUTH_MECH_MAX_; i++)
+		if (mechs & (1u << i))
+			smtp_ehlo_add_mech(ehlo, span_of(auth_mech_name((enum auth_mech)i)));
+}
+
+void session_forget(struct session *s)
+{
+	session_msg_end(s);
+	session_txn_end(s);
+	session_auth_forget(s);
+	if (s->refusal_stage == HOOK_HELO)
+		s->refusal = (struct verdict){ 0 };
+	s->helo_kept = false;
+	s->conn.helo = (struct span){ NULL, 0 };
+	s->conn.esmtp = false;
+	s->profile = s->connect_profile;
+	s->conn.profile = s->profile ? s->profile->name : (struct span){ NULL, 0 };
+	s->conn.device = s->connect_device;
+	if (s->helo_mem) {
+		arena_reset(s->helo_mem);
+		decision_path_init(&s->helo_path, s->helo_mem);
+	}
+	s->phase = SESSION_PHASE_HELO;
 }
 
 enum session_next cmd_helo_apply(struct session *s)
 {
 	const struct session_listener *l = s->listener;
-	struct smtp_ehlo ehlo = { .ext = offered(s),
+	struct smtp_ehlo ehlo = { .ext = session_ext(s),
 				  .size_octets_max = l->message_max_bytes,
 				  .deliverby_min_s = l->deliverby_min_s };
 	struct buf out = BUF_INIT(SMTP_REPLY_OCTETS_MAX);
@@ -59,7 +97,8 @@ enum session_next cmd_helo_apply(struct session *s)
 		return session_command_done(s);
 	}
 	snprintf(ehlo.name, sizeof ehlo.name, "%.*s", SPAN_ARG(l->hostname));
-	if (smtp_ehlo_format(&ehlo, span_of(hello), false, &out) && !s->stream_closed)
+	add_mechanisms(s, &ehlo);
+	if (smtp_ehlo_format(&ehlo, span_of(hello), l->auth.old_clients, &out) && s->stream)
 		stream_write(s->stream, buf_span(&out));
 	buf_free(&out);
 	return session_command_done(s);

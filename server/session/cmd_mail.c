@@ -36,11 +36,38 @@ static int check_promises(struct session *s, const struct smtp_path *path, const
 	return 0;
 }
 
+/* Extensions whose parameters are taken. A profile hides lines of the EHLO reply from a client that is confused by them, not the
+ * parameters from one that knows them. */
+static uint32_t params_of(const struct session *s)
+{
+	return s->listener->ext & ~(s->conn.tls ? 0u : (uint32_t)SMTP_EXT_REQUIRETLS);
+}
+
+/* RFC 4954 section 5: from whom is not authenticated, AUTH= is read and means AUTH=<>. */
+static void distrust_auth(const struct session *s, struct smtp_mail_params *p)
+{
+	if ((p->has & SMTP_MAIL_AUTH) && !s->conn.auth_user.n)
+		p->auth = SPAN("<>");
+}
+
+/* On a listener that wants to know who sends: here if refusals are said at once, else at RCPT. */
+static int refuse_unauthenticated(struct session *s)
+{
+	if (!s->listener->auth.required || s->conn.auth_user.n || !s->listener->refuse_now)
+		return 0;
+	return session_refuse(s, &(struct session_refusal){ .code = 530, /* RFC 4954 section 6 */
+							    .enhanced = SMTP_ENHANCED(5, 7, 0),
+							    .rule = "auth-required",
+							    .text = "Authentication required",
+							    .stage = HOOK_MAIL,
+							    .plain = true });
+}
+
 int cmd_mail_check(struct session *s)
 {
 	const bool utf8 = s->conn.esmtp && (s->listener->ext & SMTP_EXT_SMTPUTF8);
 	const unsigned flags = session_lax(s) | SMTP_ALLOW_NULL | (utf8 ? SMTP_ALLOW_UTF8 : 0);
-	const uint32_t ext = s->conn.esmtp ? s->listener->ext : 0;
+	const uint32_t ext = s->conn.esmtp ? params_of(s) : 0;
 	struct smtp_mail_params params;
 	struct smtp_param_error error;
 	struct smtp_path path;
@@ -53,6 +80,8 @@ int cmd_mail_check(struct session *s)
 		session_end(s, "messages");
 		return 1;
 	}
+	if (refuse_unauthenticated(s))
+		return 1;
 	int n = smtp_cmd_keyword(s->parsed.arg, SPAN("FROM"), flags, &tolerated, &why);
 	if (n < 0)
 		return session_refuse_protocol(s, 501, SMTP_ENHANCED(5, 5, 4), "mail-syntax", why);
@@ -62,8 +91,8 @@ int cmd_mail_check(struct session *s)
 	n = smtp_path_parse(s->txn_mem, rest, flags, &path, &why);
 	int refused = n < 0 ? refuse_path(s, n, why) : 0;
 	if (!refused) {
-		const int err = smtp_mail_params_parse(s->txn_mem, span_skip(rest, (size_t)n), ext,
-						       &params, &error);
+		const int err =
+			smtp_mail_params_parse(s->txn_mem, span_skip(rest, (size_t)n), ext, &params, &error);
 		refused = err < 0 ? session_refuse_params(s, err, &error, "mail-parameter")
 				  : check_promises(s, &path, &params);
 	}
@@ -75,6 +104,7 @@ int cmd_mail_check(struct session *s)
 	smtp_path_format_mailbox(&path, &address);
 	s->txn->view.sender = path;
 	s->txn->view.sender_address = arena_dup(s->txn_mem, buf_span(&address));
+	distrust_auth(s, &params);
 	s->txn->view.params = params;
 	buf_free(&address);
 	return 0;

@@ -1,5 +1,4 @@
-/* cmd_misc.c - the commands that move no mail: RSET NOOP VRFY EXPN HELP ETRN QUIT, and AUTH and STARTTLS where they are not
- * offered. */
+/* cmd_misc.c - the commands that move no mail: RSET NOOP VRFY EXPN HELP ETRN QUIT. */
 #include "session/session_priv.h"
 
 static const struct smtp_enhanced none;
@@ -35,9 +34,11 @@ enum session_next cmd_expn_apply(struct session *s)
 enum session_next cmd_help_apply(struct session *s)
 {
 	const struct session_listener *l = s->listener;
+	const uint32_t ext = session_ext(s);
 
 	session_replyf(s, 214, SMTP_ENHANCED(2, 0, 0),
-		       "HELO EHLO MAIL RCPT DATA BDAT RSET NOOP VRFY HELP ETRN QUIT\n%.*s%s%.*s",
+		       "HELO EHLO %s%sMAIL RCPT DATA BDAT RSET NOOP VRFY HELP ETRN QUIT\n%.*s%s%.*s",
+		       ext & SMTP_EXT_STARTTLS ? "STARTTLS " : "", ext & SMTP_EXT_AUTH ? "AUTH " : "",
 		       SPAN_ARG(l->help_text.n ? l->help_text : SPAN("A mail relay for devices")),
 		       l->help_url.n ? "\n" : "", SPAN_ARG(l->help_url));
 	return session_command_done(s);
@@ -86,19 +87,4 @@ enum session_next cmd_quit_apply(struct session *s)
 	s->line_octets = 0;
 	session_end(s, "quit");
 	return NEXT_STEP;
-}
-
-/* A device that sends credentials to a relay that wants none can go on without them. */
-enum session_next cmd_auth_apply(struct session *s)
-{
-	session_refuse_protocol(s, 503, SMTP_ENHANCED(5, 5, 1), "auth-not-offered",
-				"AUTH is not offered here; leave user name and password empty");
-	return session_command_done(s);
-}
-
-enum session_next cmd_starttls_apply(struct session *s)
-{
-	session_refuse_protocol(s, 502, SMTP_ENHANCED(5, 5, 1), "starttls-not-offered",
-				"STARTTLS is not offered here");
-	return session_command_done(s);
 }

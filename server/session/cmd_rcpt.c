@@ -1,5 +1,7 @@
 /* cmd_rcpt.c - RCPT TO (RFC 5321 section 4.1.1.3): where refusals of earlier commands are told, and where nothing passes that no
  * policy accepted. */
+#include <stdio.h>
+
 #include "session/session_priv.h"
 
 static int refuse_recipient(struct session *s, unsigned code, struct smtp_enhanced e, const char *rule,
@@ -55,6 +57,26 @@ static int parse(struct session *s, struct view_rcpt *r)
 	return 0;
 }
 
+/* Who is not authenticated and has to be: told here and not at MAIL, so that the log has sender and recipient (R-100). The text is
+ * the one that how-tos name. */
+static int refuse_unauthenticated(struct session *s, struct span to)
+{
+	char text[350];
+
+	if (!s->listener->auth.required || s->conn.auth_user.n)
+		return 0;
+	snprintf(text, sizeof text, "<%.*s[%s]>: Client host rejected: Access denied",
+		 SPAN_ARG(s->conn.reverse == VIEW_REVERSE_PASS ? s->conn.reverse_name : SPAN("unknown")),
+		 ip_format(&s->conn.client.addr).s);
+	return session_refuse(s, &(struct session_refusal){ .code = 554,
+							    .enhanced = SMTP_ENHANCED(5, 7, 1),
+							    .rule = "auth-required",
+							    .text = text,
+							    .stage = HOOK_RCPT,
+							    .to = to,
+							    .plain = true });
+}
+
 /* <postmaster>, and postmaster at our own name, must reach somebody (RFC 5321 section 4.5.1): whom the operator named. */
 static int send_to_postmaster(struct session *s, struct view_rcpt *r)
 {
@@ -84,6 +106,8 @@ int cmd_rcpt_check(struct session *s)
 		return refused;
 	r.routed_local = smtp_path_is_routed_local(&r.path);
 	s->rcpts_total++;
+	if (refuse_unauthenticated(s, r.address))
+		return 1;
 	if (s->refusal.kind != VERDICT_NONE)
 		return session_refuse_verdict(s, &s->refusal, s->refusal_stage, r.address);
 	if (s->txn->refusal.kind != VERDICT_NONE)

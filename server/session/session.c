@@ -34,12 +34,6 @@ static const struct stream_events stream_events = {
 	.readable = on_readable, .writable = on_writable, .deadline = on_deadline, .closed = on_closed
 };
 
-void session_env_init(struct session_env *env)
-{
-	list_init(&env->sessions);
-	env->count = 0;
-}
-
 void session_start(struct session_env *env, const struct session_setup *setup, struct stream *stream)
 {
 	struct session *s = mem_alloc(sizeof *s);
@@ -48,7 +42,6 @@ void session_start(struct session_env *env, const struct session_setup *setup, s
 	s->setup = *setup;
 	s->listener = setup->listener;
 	s->profile = setup->listener->profile;
-	s->stream = stream;
 	s->conn = (struct view_conn){ .actions = &session_actions,
 				      .id = id_random(),
 				      .listener = s->listener->name,
@@ -68,7 +61,7 @@ void session_start(struct session_env *env, const struct session_setup *setup, s
 	list_push_back(&env->sessions, &s->link);
 	env->count++;
 	metric_add(env->metrics, METRIC_SESSIONS_OPEN, 1);
-	stream_set_owner(stream, &stream_events, s);
+	session_stream_set(s, stream);
 	stream_set_deadline(stream, session_proxy_timeout_us(s));
 	session_run_soon(s);
 }
@@ -80,18 +73,22 @@ unsigned session_lax(const struct session *s)
 
 /* ---- steps ---------------------------------------------------------------------------------------------------- */
 
-/* Bare line ends, NUL and 8-bit octets in a command: refused from strangers, forgiven where the profile says so. */
-static int line_refused(struct session *s, const struct smtp_line *line)
+bool session_line_flags_ok(const struct session *s, const struct smtp_line *line)
 {
 	const bool newline = line->flags & (SMTP_LINE_BARE_LF | SMTP_LINE_BARE_CR);
 
-	if (newline && !(s->profile && s->profile->normalise_newlines))
-		return session_refuse_protocol(s, 500, SMTP_ENHANCED(5, 5, 2), "bare-newline",
-					       "a command line ends in CRLF and holds no other CR or LF");
+	return !(line->flags & SMTP_LINE_NUL) && (!newline || (s->profile && s->profile->normalise_newlines));
+}
+
+static int line_refused(struct session *s, const struct smtp_line *line)
+{
+	if (session_line_flags_ok(s, line))
+		return 0;
 	if (line->flags & SMTP_LINE_NUL)
 		return session_refuse_protocol(s, 500, SMTP_ENHANCED(5, 5, 2), "nul",
 					       "a command may not hold a NUL octet");
-	return 0;
+	return session_refuse_protocol(s, 500, SMTP_ENHANCED(5, 5, 2), "bare-newline",
+				       "a command line ends in CRLF and holds no other CR or LF");
 }
 
 static enum session_next verb_refused(struct session *s)
@@ -123,7 +120,8 @@ static enum session_next line_too_long(struct session *s, struct span in)
 		return NEXT_STEP;
 	}
 	s->commands++;
-	session_refuse_protocol(s, 500, SMTP_ENHANCED(5, 5, 2), "line-too-long", "line too long");
+	session_refuse_protocol(s, 500, s->auth_too_long ? SMTP_ENHANCED(5, 5, 6) : SMTP_ENHANCED(5, 5, 2),
+				"line-too-long", "line too long");
 	return session_command_done(s);
 }
 
@@ -145,14 +143,15 @@ static enum session_next step_read(struct session *s)
 	}
 	if (s->reader.skipping)
 		return line_too_long(s, in);
-	if (s->commands == 0 && smtp_cmd_is_tls_hello(in)) {
-		session_log_tls_on_plain_port(s);
-		session_end(s, "tls-on-plain-port");
-		return NEXT_STEP;
+	if (s->commands == 0 && !s->conn.tls && smtp_cmd_is_tls_hello(in))
+		return session_tls_hello(s);
+	const size_t octets_max = smtp_cmd_octets_max(in);
+	const int n = smtp_line_next(&s->reader, in, octets_max, &line);
+	if (n == -ERR_TOOBIG) {
+		s->auth_too_long = octets_max ==
+				   SMTP_LINE_AUTH_MAX; /* RFC 4954 section 4 has a code of its own for that */
+		return NEXT_STEP;                      /* now it is skipping */
 	}
-	const int n = smtp_line_next(&s->reader, in, smtp_cmd_octets_max(in), &line);
-	if (n == -ERR_TOOBIG)
-		return NEXT_STEP; /* now it is skipping */
 	if (n < 0) {
 		if (!stream_eof(s->stream))
 			return NEXT_WAIT;
@@ -205,7 +204,11 @@ static enum session_next step_check(struct session *s)
 		session_end(s, "idle-commands");
 		return NEXT_STEP;
 	}
-	if (!(s->cmd->phases & (1u << s->phase)))
+	if (s->barred && s->cmd->verb != SMTP_VERB_QUIT)
+		refused = session_refuse_verdict(s, &s->refusal, s->refusal_stage, (struct span){ NULL, 0 });
+	else if (s->cmd->verb != SMTP_VERB_BDAT && session_tls_wanted(s))
+		refused = 1;
+	else if (!(s->cmd->phases & (1u << s->phase)))
 		refused =
 			session_refuse_protocol(s, 503, SMTP_ENHANCED(5, 5, 1), "sequence", sequence_text(s));
 	else if (s->cmd->verb != SMTP_VERB_BDAT && smtp_cmd_arg_check(&s->parsed, session_lax(s), &why) < 0)
@@ -224,7 +227,7 @@ static enum session_next step_check(struct session *s)
 /* Asks; `then` is the step that reads s->call.verdict. What connect and HELO bring outlives a transaction that HELO ends. */
 void session_ask(struct session *s, enum hook_id id, enum session_step then)
 {
-	struct session_txn *txn = id == HOOK_CONNECT || id == HOOK_HELO ? NULL : s->txn;
+	struct session_txn *txn = id < HOOK_MAIL ? NULL : s->txn;
 
 	s->step = then;
 	s->call.verdict = (struct verdict){ 0 };
@@ -298,13 +301,13 @@ static enum session_next step_apply(struct session *s)
 
 void session_consume(struct session *s, size_t n)
 {
-	if (!s->stream_closed)
+	if (s->stream)
 		stream_consume(s->stream, n);
 }
 
 void session_deadline(struct session *s, int64_t in_us)
 {
-	if (!s->stream_closed)
+	if (s->stream)
 		stream_set_deadline(s->stream, in_us);
 }
 
@@ -347,6 +350,8 @@ static enum session_next step_close(struct session *s)
 static enum session_next (*const steps[SESSION_STEP_MAX_])(struct session *) = {
 	[SESSION_STEP_PROXY] = session_step_proxy,
 	[SESSION_STEP_ENTER] = session_step_enter,
+	[SESSION_STEP_TLS] = session_step_tls,
+	[SESSION_STEP_SECURED] = session_step_secured,
 	[SESSION_STEP_REVERSE] = session_step_reverse,
 	[SESSION_STEP_CONNECT] = session_step_connect,
 	[SESSION_STEP_BANNER] = session_step_banner,
@@ -358,13 +363,16 @@ static enum session_next (*const steps[SESSION_STEP_MAX_])(struct session *) = {
 	[SESSION_STEP_MESSAGE] = session_step_message,
 	[SESSION_STEP_ROUTE] = session_step_route,
 	[SESSION_STEP_COMMIT] = session_step_commit,
+	[SESSION_STEP_AUTH] = session_step_auth,
+	[SESSION_STEP_AUTH_LINE] = session_step_auth_line,
+	[SESSION_STEP_AUTH_HOOK] = session_step_auth_hook,
 	[SESSION_STEP_CLOSE] = step_close,
 };
 
 static bool is_waiting(const struct session *s)
 {
 	return s->call.pending || op_pending(&s->commit.op) || s->reverse || s->waiting_room ||
-	       s->waiting_out;
+	       s->waiting_out || session_tls_pending(s) || session_auth_pending(s);
 }
 
 /* Once all of a message is here it is kept even if the client does not wait for the reply: devices hang up early. */
@@ -389,7 +397,7 @@ void session_run(struct session *s)
 	}
 	s->running = false;
 	s->ended = next == NEXT_GONE;
-	if (next == NEXT_WAIT && !s->stream_closed)
+	if (next == NEXT_WAIT && s->stream)
 		stream_want_input(s->stream, !is_waiting(s));
 }
 
@@ -460,6 +468,8 @@ static void free_session(struct session *s)
 	if (s->counted)
 		clients_leave(env->clients, &s->conn.client.addr, s->setup.total);
 	session_reverse_free(s);
+	session_tls_free(s);
+	session_auth_free(s);
 	task_unschedule(&s->run_task);
 	arena_free(&s->txn_mem);
 	arena_free(&s->helo_mem);
@@ -513,12 +523,23 @@ static void on_closed(struct stream *stream, void *owner, int err)
 
 	if (!s->end_reason)
 		s->end_reason = err == -ERR_TIMEOUT ? "stalled" : err ? "lost" : "closed";
-	s->bytes_in = stream->bytes_in;
-	s->bytes_out = stream->bytes_out;
-	s->stream_closed = true;
-	s->waiting_out = false;
+	s->bytes_in += stream->bytes_in;
+	s->bytes_out += stream->bytes_out;
 	s->stream = NULL;
 	stream_free(stream);
+	session_stream_gone(s);
+}
+
+void session_stream_set(struct session *s, struct stream *stream)
+{
+	s->stream = stream;
+	stream_set_owner(stream, &stream_events, s);
+}
+
+void session_stream_gone(struct session *s)
+{
+	s->stream_closed = true;
+	s->waiting_out = false;
 	timer_unset(s->env->loop, &s->banner_timer);
 	if (!s->ended && outlives_stream(s))
 		return; /* it ends when the message is kept */
@@ -527,60 +548,4 @@ static void on_closed(struct stream *stream, void *owner, int err)
 	if (s->call.pending)
 		s->setup.hooks.ops->cancel(s->setup.hooks.impl, &s->call);
 	scope_close(&s->scope);
-}
-
-/* ---- from outside --------------------------------------------------------------------------------------------- */
-
-void session_drain_all(struct session_env *env)
-{
-	list_for_each(it, &env->sessions) {
-		struct session *s = list_entry(it, struct session, link);
-		s->draining = true;
-		session_run_soon(s);
-	}
-}
-
-void session_close_all(struct session_env *env)
-{
-	list_for_each(it, &env->sessions) {
-		struct session *s = list_entry(it, struct session, link);
-		if (s->ended || s->stream_closed)
-			continue;
-		if (!s->end_reason)
-			s->end_reason = "shutdown";
-		stream_close(s->stream, false);
-	}
-}
-
-const struct view_conn *session_view(const struct session *s)
-{
-	return &s->conn;
-}
-
-struct session *session_next(const struct session_env *env, const struct session *after)
-{
-	const struct list *next = after ? after->link.next : env->sessions.next;
-
-	return next == &env->sessions ? NULL : list_entry((struct list *)next, struct session, link);
-}
-
-struct span session_doing(const struct session *s, struct arena *a)
-{
-	static const char *const phases[] = {
-#define X(name) #name,
-		SESSION_PHASE_MAP(X)
-#undef X
-	};
-	static const char *const step_names[] = {
-#define X(name) #name,
-		SESSION_STEP_MAP(X)
-#undef X
-	};
-	const char *waits = s->call.pending              ? hook_name(s->call.id)
-			    : op_pending(&s->commit.op)  ? "commit"
-			    : s->reverse                 ? "reverse name"
-			    : s->waiting_room            ? "spool"
-							 : "client";
-
-	return arena_printf(a, "%s/%s, waits for %s", phases[s->phase], step_names[s->step], waits);
 }

@@ -20,9 +20,15 @@
 #include "io/stream.h"
 #include "session/session_config.h"
 #include "session/store.h"
+#include "state/bans.h"
 #include "state/clients.h"
 
 struct session;
+
+/* For a tool that has no wire: STARTTLS and AUTH succeed without a handshake or a secret, where they are offered. */
+struct session_pretend {
+	struct span user, realm;
+};
 
 /* What all sessions of a worker share. */
 struct session_env {
@@ -30,6 +36,7 @@ struct session_env {
 	struct dns *dns; /* NULL: no look-ups, reverse names are OFF */
 	struct session_store store;
 	struct clients *clients; /* NULL: connections are not counted */
+	struct bans *bans;       /* NULL: nobody is banned for failed logins */
 	struct logger *log;
 	struct metric_shard *metrics;
 	uint64_t (*etrn)(void *arg, struct span domain); /* starts the queue for a domain; how many jobs */
@@ -38,6 +45,7 @@ struct session_env {
 	/* A test's or a tool's: sees the decision path after each question to the policies, before its answer is
 	 * given. NULL: nobody. */
 	void (*trace)(void *arg, struct session *s, const struct decision_path *path);
+	const struct session_pretend *pretend; /* NULL: nothing is pretended */
 	struct list sessions;
 	unsigned count;
 };

@@ -10,9 +10,12 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "auth/auth_exchange.h"
 #include "base/ip.h"
 #include "base/span.h"
+#include "state/bans.h"
 #include "state/clients.h"
+#include "tls/tls_context.h"
 
 /* What is tolerated from clients that a policy, or the listener, gives this profile. A stranger has none. */
 struct session_profile {
@@ -22,6 +25,40 @@ struct session_profile {
 	bool nul;                /* NUL octets in a message pass; else it is refused */
 	bool early;              /* talking before the greeting is no offence */
 	uint32_t hide_ext;       /* enum smtp_ext: not announced to it */
+};
+
+#define SESSION_TLS_MODE_MAP(X)                                                                              \
+	X(OFF, "off")                                                                                        \
+	X(OPTIONAL, "optional") /* STARTTLS */                                                               \
+	X(REQUIRED, "required") /* STARTTLS, before anything that moves mail */                              \
+	X(IMPLICIT, "implicit") /* from the first octet, behind a PROXY header */
+
+enum session_tls_mode {
+#define X(name, text) SESSION_TLS_##name,
+	SESSION_TLS_MODE_MAP(X)
+#undef X
+};
+
+const char *session_tls_mode_name(enum session_tls_mode mode);
+
+struct session_tls_config {
+	enum session_tls_mode mode;
+	struct tls_server *server; /* the snapshot's; NULL: SESSION_TLS_OFF, without sniffing */
+	int64_t required_from_wall_us; /* REQUIRED: before this it is counted and logged who would be refused; 0: at once */
+	bool serve_hello; /* a ClientHello instead of a command is served; else logged, and the connection ends */
+	bool asks_cert; /* clients are asked for a certificate */
+	int64_t handshake_timeout_us;
+};
+
+struct session_auth_config {
+	const struct auth_server *server; /* the snapshot's; NULL: AUTH is not offered */
+	const struct ip_set *clear_from;  /* who may authenticate without TLS; NULL: nobody */
+	bool required;                    /* mail is taken from authenticated clients only */
+	bool old_clients;                 /* an "AUTH=" line too, for clients of the drafts before RFC 2554 */
+	uint32_t failures_max;            /* of a connection; then it ends */
+	int64_t failure_delay_us;         /* before the first refusal; each further one waits twice as long */
+	int64_t timeout_us;               /* for the places where passwords are checked */
+	struct bans_rules bans;
 };
 
 struct session_listener {
@@ -50,8 +87,11 @@ struct session_listener {
 	bool reverse_dns;
 	bool refuse_early_talkers;
 	bool refuse_now;                 /* answer refusals at their own command, not at RCPT */
+	const struct ip_set *clients_from; /* who may connect; NULL: everybody */
 	const struct ip_set *proxy_from; /* who speaks the PROXY protocol; NULL: nobody */
 	const struct ip_set *etrn_from;  /* who may say ETRN; NULL: nobody */
+	struct session_tls_config tls;
+	struct session_auth_config auth;
 	const struct session_profile *profiles;
 	uint32_t nprofiles;
 	const struct session_profile *profile; /* every client's here; NULL: none */

@@ -2,9 +2,10 @@
  *
  *   PROXY    a trusted load balancer says who the client really is
  *   ENTER    the limits of connections, by the real address
+ *   TLS      from the first octet, where the listener says so
  *   REVERSE  the forward-confirmed name of the client; waits for the DNS, at most reverse_timeout_us
  *   CONNECT  policy
- *   BANNER   waits greet_delay_us; who speaks before the 220 is an early talker
+ *   BANNER   waits greet_delay_us; who speaks before the 220 is an early talker, or speaks TLS
  *
  * Ways it fails: no or a bad PROXY header (closed without a word: nobody knows whom it would be said to), over a limit (421),
  * the DNS does not answer (the name is "temporary error", which no policy may take for a mismatch), policy says disconnect.
@@ -17,7 +18,11 @@
 #include "io/proxy_header.h"
 #include "session/session_priv.h"
 
-enum { PROXY_TIMEOUT_US = 5000000 };
+enum {
+	PROXY_TIMEOUT_US = 5000000,
+	HELLO_WAIT_US =
+		300000, /* for the ClientHello of those who do not wait for a greeting: a round trip and a slow device */
+};
 
 /* A look-up under way: of its session's heap only for as long as it lasts. */
 struct look_up {
@@ -65,28 +70,46 @@ enum session_next session_step_proxy(struct session *s)
 	return NEXT_STEP;
 }
 
-static void log_over_limit(struct session *s, enum clients_verdict v, uint32_t open)
+static void log_turned_away(struct session *s, const char *limit, uint32_t max, uint32_t count)
 {
-	const struct clients_limits *limits = &s->listener->clients;
 	struct log_rec r;
 
-	metric_add_label(s->env->metrics, METRIC_SESSIONS_REFUSED_TOTAL, span_of(clients_verdict_name(v)), 1);
+	metric_add_label(s->env->metrics, METRIC_SESSIONS_REFUSED_TOTAL, span_of(limit), 1);
 	if (!log_begin(&r, s->env->log, LOG_EV_SESSION_REFUSED))
 		return;
 	log_str(&r, LOG_F_LISTENER, s->listener->name);
 	log_cstr(&r, LOG_F_CLIENT, ip_format(&s->conn.client.addr).s);
 	log_int(&r, LOG_F_CLIENT_PORT, s->conn.client.port);
-	log_cstr(&r, LOG_F_LIMIT, clients_verdict_name(v));
-	log_int(&r, LOG_F_LIMIT_MAX, v == CLIENTS_OVER_CLIENT ? limits->per_client_max : limits->total_max);
-	log_int(&r, LOG_F_COUNT, open);
+	log_cstr(&r, LOG_F_LIMIT, limit);
+	log_int(&r, LOG_F_LIMIT_MAX, max);
+	log_int(&r, LOG_F_COUNT, count);
 	log_int(&r, LOG_F_CODE, 421);
 	log_end(&r);
 }
 
+/* Before TLS from the first octet there are no words: the client would read them as a broken record. */
+static void turn_away(struct session *s, const char *text)
+{
+	if (s->listener->tls.mode != SESSION_TLS_IMPLICIT)
+		session_replyf(s, 421, SMTP_ENHANCED(4, 7, 0), "%s", text);
+	session_end(s, "limit");
+}
+
 static bool enter(struct session *s)
 {
+	const struct clients_limits *limits = &s->listener->clients;
 	uint32_t open = 0;
 
+	if (s->listener->clients_from && !ip_set_contains(s->listener->clients_from, &s->conn.client.addr)) {
+		turn_away(s, "this service is not for your network");
+		log_turned_away(s, "network", 0, 0);
+		return false;
+	}
+	if (session_auth_banned(s, SPAN(""))) {
+		turn_away(s, "too many failed logins from your address; come again later");
+		log_turned_away(s, "ban", s->listener->auth.bans.failures_max, 0);
+		return false;
+	}
 	if (!s->env->clients)
 		return true;
 	const enum clients_verdict v = clients_enter(s->env->clients, &s->conn.client.addr, s->setup.total,
@@ -95,11 +118,10 @@ static bool enter(struct session *s)
 		s->counted = true;
 		return true;
 	}
-	session_replyf(s, 421, SMTP_ENHANCED(4, 7, 0), "%s",
-		       v == CLIENTS_OVER_CLIENT ? "too many connections from your address"
-						: "too many connections; come again");
-	log_over_limit(s, v, open);
-	session_end(s, "limit");
+	turn_away(s, v == CLIENTS_OVER_CLIENT ? "too many connections from your address"
+					      : "too many connections; come again");
+	log_turned_away(s, clients_verdict_name(v),
+			v == CLIENTS_OVER_CLIENT ? limits->per_client_max : limits->total_max, open);
 	return false;
 }
 
@@ -111,6 +133,10 @@ enum session_next session_step_enter(struct session *s)
 	if (!enter(s))
 		return NEXT_STEP;
 	metric_add_label(s->env->metrics, METRIC_SESSIONS_TOTAL, l->name, 1);
+	if (l->tls.mode == SESSION_TLS_IMPLICIT)
+		session_tls_start(s, SESSION_STEP_REVERSE);
+	if (s->step == SESSION_STEP_CLOSE)
+		return NEXT_STEP;
 	if (!l->reverse_dns || !s->env->dns)
 		return NEXT_STEP;
 	struct look_up *up = mem_alloc(sizeof *up);
@@ -176,11 +202,23 @@ enum session_next session_step_reverse(struct session *s)
 	return NEXT_STEP;
 }
 
+static int64_t banner_wait_us(const struct session *s)
+{
+	const struct session_listener *l = s->listener;
+	const bool hello = l->tls.serve_hello && l->tls.server && !s->conn.tls;
+
+	return hello && l->greet_delay_us < HELLO_WAIT_US && !s->env->pretend ? HELLO_WAIT_US
+									      : l->greet_delay_us;
+}
+
 enum session_next session_step_connect(struct session *s)
 {
 	const struct verdict *v = &s->call.verdict;
 	const bool now = v->now || s->listener->refuse_now;
+	const int64_t wait_us = banner_wait_us(s);
 
+	s->connect_profile = s->profile;
+	s->connect_device = s->conn.device;
 	if (v->kind == VERDICT_DISCONNECT || (v->kind == VERDICT_DEFER && now)) {
 		session_refuse_verdict(s, v, HOOK_CONNECT, (struct span){ NULL, 0 });
 		session_end(s, "policy");
@@ -191,14 +229,14 @@ enum session_next session_step_connect(struct session *s)
 		s->phase = SESSION_PHASE_REFUSED;
 		return session_command_done(s);
 	}
-	if (v->kind == VERDICT_REJECT || v->kind == VERDICT_DEFER) {
+	if ((v->kind == VERDICT_REJECT || v->kind == VERDICT_DEFER) && !s->barred) {
 		s->refusal = *v;
 		s->refusal_stage = HOOK_CONNECT;
 	}
 	s->step = SESSION_STEP_BANNER;
-	if (s->listener->greet_delay_us > 0) {
+	if (wait_us > 0) {
 		timer_init(&s->banner_timer, on_banner_due);
-		timer_set_in(s->env->loop, &s->banner_timer, s->listener->greet_delay_us);
+		timer_set_in(s->env->loop, &s->banner_timer, wait_us);
 	} else {
 		s->banner_due = true;
 	}
@@ -217,10 +255,13 @@ enum session_next session_step_banner(struct session *s)
 {
 	const struct session_listener *l = s->listener;
 
-	if (smtp_cmd_is_tls_hello(stream_input(s->stream))) {
-		session_log_tls_on_plain_port(s);
-		session_end(s, "tls-on-plain-port");
-		return NEXT_STEP;
+	if (!s->conn.tls && smtp_cmd_is_tls_hello(stream_input(s->stream)))
+		return session_tls_hello(s);
+	if (s->barred) { /* what policy said of TLS from the first octet */
+		session_refuse_verdict(s, &s->refusal, s->refusal_stage, (struct span){ NULL, 0 });
+		s->phase = SESSION_PHASE_REFUSED;
+		s->barred = false;
+		return session_command_done(s);
 	}
 	if (stream_input(s->stream).n)
 		s->conn.early_talker = true;

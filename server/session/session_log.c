@@ -2,12 +2,17 @@
 #include "mail/mail_received.h"
 #include "session/session_priv.h"
 
-struct span session_protocol(const struct session *s)
+unsigned session_how(const struct session *s)
 {
 	const bool utf8 = s->txn && (s->txn->view.params.has & SMTP_MAIL_SMTPUTF8);
 
-	return span_of(mail_received_keyword((s->conn.esmtp ? MAIL_RECEIVED_ESMTP : 0u) |
-					     (utf8 ? MAIL_RECEIVED_UTF8 : 0u)));
+	return (s->conn.esmtp ? MAIL_RECEIVED_ESMTP : 0u) | (utf8 ? MAIL_RECEIVED_UTF8 : 0u) |
+	       (s->conn.tls ? MAIL_RECEIVED_TLS : 0u) | (s->conn.auth_user.n ? MAIL_RECEIVED_AUTH : 0u);
+}
+
+struct span session_protocol(const struct session *s)
+{
+	return span_of(mail_received_keyword(session_how(s)));
 }
 
 /* Fields that are empty are left out: a record says what is known. */
@@ -17,7 +22,23 @@ static void opt(struct log_rec *r, enum log_field f, struct span value)
 		log_str(r, f, value);
 }
 
-static void who(struct session *s, struct log_rec *r)
+static void log_tls(const struct view_tls *tls, struct log_rec *r)
+{
+	if (!tls)
+		return;
+	log_str(r, LOG_F_TLS, tls->version);
+	log_str(r, LOG_F_CIPHER, tls->cipher);
+	log_int(r, LOG_F_BITS, tls->bits);
+	opt(r, LOG_F_SNI, tls->sni);
+	if (tls->resumed)
+		log_bool(r, LOG_F_RESUMED, true);
+	if (tls->cert_given) {
+		opt(r, LOG_F_CERT, tls->subject);
+		log_bool(r, LOG_F_CERT_OK, tls->cert_ok);
+	}
+}
+
+void session_log_who(struct session *s, struct log_rec *r)
 {
 	log_cstr(r, LOG_F_SESSION, s->conn.id.s);
 	log_str(r, LOG_F_LISTENER, s->conn.listener);
@@ -30,6 +51,8 @@ static void who(struct session *s, struct log_rec *r)
 		log_str(r, LOG_F_PROTO, session_protocol(s));
 	opt(r, LOG_F_DEVICE, s->conn.device);
 	opt(r, LOG_F_USER, s->conn.auth_user);
+	opt(r, LOG_F_MECH, s->conn.auth_mech);
+	log_tls(s->conn.tls, r);
 }
 
 static void path_json(struct log_rec *r, enum log_field f, const struct decision_path *const *paths, size_t n)
@@ -74,7 +97,7 @@ void session_log_refused(struct session *s, const struct session_refusal *rf, un
 
 	if (!log_begin(&r, s->env->log, LOG_EV_REFUSED))
 		return;
-	who(s, &r);
+	session_log_who(s, &r);
 	log_cstr(&r, LOG_F_CASE, case_id->s);
 	log_cstr(&r, LOG_F_STAGE, stage);
 	if (s->txn)
@@ -92,13 +115,13 @@ void session_log_refused(struct session *s, const struct session_refusal *rf, un
 	log_end(&r);
 }
 
-void session_log_tls_on_plain_port(struct session *s)
+void session_log_event(struct session *s, enum log_event event)
 {
 	struct log_rec r;
 
-	if (!log_begin(&r, s->env->log, LOG_EV_TLS_ON_PLAIN_PORT))
+	if (!log_begin(&r, s->env->log, event))
 		return;
-	who(s, &r);
+	session_log_who(s, &r);
 	log_end(&r);
 }
 
@@ -136,7 +159,7 @@ void session_log_accepted(struct session *s)
 	metric_observe(s->env->metrics, METRIC_DATA_SECONDS, now - m->body_ended_us);
 	if (!log_begin(&r, s->env->log, LOG_EV_MESSAGE_ACCEPTED))
 		return;
-	who(s, &r);
+	session_log_who(s, &r);
 	log_cstr(&r, LOG_F_ID, m->id.s);
 	message(s, &r);
 	log_int(&r, LOG_F_DURATION_US, now - m->began_us);
@@ -152,7 +175,7 @@ void session_log_discarded(struct session *s, const struct verdict *v)
 	metric_add(s->env->metrics, METRIC_MESSAGES_DISCARDED_TOTAL, 1);
 	if (!log_begin(&r, s->env->log, LOG_EV_MESSAGE_DISCARDED))
 		return;
-	who(s, &r);
+	session_log_who(s, &r);
 	message(s, &r);
 	opt(&r, LOG_F_RULE, v->rule);
 	opt(&r, LOG_F_POLICY, v->policy);
@@ -171,12 +194,14 @@ void session_log_finished(struct session *s)
 	metric_observe(s->env->metrics, METRIC_SESSION_SECONDS, took);
 	metric_add_label(s->env->metrics, METRIC_SESSION_ENDS_TOTAL,
 			 span_of(s->end_reason ? s->end_reason : "closed"), 1);
+	metric_add_label(s->env->metrics, METRIC_SESSIONS_TLS_TOTAL,
+			 s->conn.tls ? s->conn.tls->version : SPAN("none"), 1);
 	s->setup.hooks.ops->observe(s->setup.hooks.impl, &(struct hook_event){ .id = OBSERVER_SESSION_CLOSED,
 									       .policies = s->setup.policies,
 									       .conn = &s->conn });
 	if (!log_begin(&r, s->env->log, LOG_EV_SESSION_FINISHED))
 		return;
-	who(s, &r);
+	session_log_who(s, &r);
 	log_int(&r, LOG_F_COMMANDS, s->commands);
 	log_int(&r, LOG_F_MESSAGES, s->conn.messages);
 	log_int(&r, LOG_F_NRCPT, s->rcpts_total);

@@ -249,19 +249,38 @@ static bool fill_envelope(struct session *s, struct envelope *env)
 	return true;
 }
 
+/* "(using TLSv1.3 with cipher TLS_AES_256_GCM_SHA384 (256/256 bits))", and what is known of the client's certificate. */
+static void tls_notes(struct session *s, struct mail_received *rec)
+{
+	enum { NAME_MAX_ = 100 };
+	const struct view_tls *tls = s->conn.tls;
+
+	if (!tls)
+		return;
+	rec->notes[0] =
+		arena_printf(s->txn_mem, "using %.*s with cipher %.*s (%d/%d bits)", SPAN_ARG(tls->version),
+			     SPAN_ARG(tls->cipher), tls->bits, tls->cipher_bits);
+	if (tls->cert_given)
+		rec->notes[1] = arena_printf(s->txn_mem, "Client CN \"%.*s\" %s",
+					     SPAN_ARG(span_first(tls->common_name, NAME_MAX_)),
+					     tls->cert_ok ? "verified OK" : "not verified");
+	else
+		rec->notes[1] = tls->cert_asked ? SPAN("Client did not present a certificate")
+						: SPAN("No client certificate requested");
+}
+
 /* Received goes on top, Return-Path goes away: only the last system of all may add one (RFC 5321 section 4.4). */
 static bool finish_head(struct session *s, struct buf *out)
 {
 	struct session_msg *m = s->msg;
 	const struct view_rcpt *only = m->view.nrcpt == 1 ? m->view.rcpt : NULL;
-	const bool utf8 = s->txn->view.params.has & SMTP_MAIL_SMTPUTF8;
-	const struct mail_received rec = {
+	struct mail_received rec = {
 		.helo = s->conn.helo,
 		.ptr_name = s->conn.reverse == VIEW_REVERSE_PASS ? s->conn.reverse_name
 								 : (struct span){ NULL, 0 },
 		.ip = s->conn.client.addr,
 		.host = s->listener->hostname,
-		.how = (s->conn.esmtp ? MAIL_RECEIVED_ESMTP : 0u) | (utf8 ? MAIL_RECEIVED_UTF8 : 0u),
+		.how = session_how(s),
 		.id = m->view.queue_id,
 		.rcpt_count = m->view.nrcpt,
 		.rcpt_local = only ? only->path.local : (struct span){ NULL, 0 },
@@ -270,6 +289,7 @@ static bool finish_head(struct session *s, struct buf *out)
 		.zone_min = s->listener->zone_min,
 	};
 
+	tls_notes(s, &rec);
 	mail_received_drop_return_path(m->view.head);
 	return session_dkim_finish_head(s, out) == 0 && mail_received_write(out, &rec) == 0 &&
 	       mail_head_write(m->view.head, out) == 0;

@@ -7,8 +7,11 @@
  *   1. A refusal that waits for RCPT (refusal, txn->refusal) is never lost: HELO again does not forgive what connect or HELO got.
  *   2. txn != NULL exactly while a transaction is open (MAIL was accepted, or its refusal waits for RCPT).
  *   3. msg != NULL exactly while a body is being received or committed.
- *   4. At most one of call, commit, reverse is pending.
+ *   4. At most one of call, commit, reverse, tls->handshake, auth->exchange is pending, but that reverse and tls may be both.
  *   5. What a pending call or commit may look at (views, conn_mem, helo_mem, txn_mem) stays until it has answered.
+ *
+ *   6. While tls != NULL a handshake is under way: the stream is the TLS filter's and `stream` is NULL.
+ *   7. auth != NULL from AUTH until its last reply.
  *
  * An idle session costs its struct, its stream, and an arena block each for what it said at connect and at HELO: what only a
  * transaction or a look-up needs is allocated when it is needed.
@@ -27,6 +30,7 @@
 #include "smtp/smtp_ehlo.h"
 #include "smtp/smtp_line.h"
 #include "smtp/smtp_reply.h"
+#include "tls/tls_stream.h"
 
 enum {
 	SESSION_CONN_MEM_MAX = 32 * 1024,      /* names, the verdict and the path of connect */
@@ -45,8 +49,10 @@ enum session_phase {
 
 #define SESSION_STEP_MAP(X)                                                                                  \
 	X(PROXY)                                                                                             \
-	X(ENTER) X(REVERSE) X(CONNECT) X(BANNER) X(READ) X(CHECK) X(HOOK) X(APPLY) X(BODY) X(MESSAGE)        \
-		X(ROUTE) X(COMMIT) X(CLOSE)
+	X(ENTER)                                                                                             \
+	X(TLS)                                                                                               \
+	X(SECURED) X(REVERSE) X(CONNECT) X(BANNER) X(READ) X(CHECK) X(HOOK) X(APPLY) X(BODY) X(MESSAGE)      \
+		X(ROUTE) X(COMMIT) X(AUTH) X(AUTH_LINE) X(AUTH_HOOK) X(CLOSE)
 enum session_step {
 #define X(name) SESSION_STEP_##name,
 	SESSION_STEP_MAP(X)
@@ -57,6 +63,8 @@ enum session_step {
 enum session_next { NEXT_STEP, NEXT_WAIT, NEXT_GONE };
 
 struct session_cmd;
+struct session_tls;  /* session_tls.c */
+struct session_auth; /* session_auth.c */
 
 /* Why something is refused, and how that is said. */
 struct session_refusal {
@@ -123,20 +131,27 @@ struct session {
 	bool ended;        /* no more steps */
 	bool stream_closed, scope_closed;
 	bool helo_kept; /* the refusal that waits for RCPT lives in helo_mem */
-	uint64_t bytes_in, bytes_out; /* once the stream is gone */
+	bool barred; /* policy refused what TLS brought, at once: every command but QUIT gets that (RFC 3207 section 4.1) */
+	bool auth_too_long;           /* the line that is being skipped begins with AUTH */
+	bool tls_noted;               /* "would have been refused without TLS" was logged */
+	uint64_t bytes_in, bytes_out; /* of streams that are gone */
 	struct timer banner_timer;
 	struct task run_task;
 	struct smtp_line_reader reader;
-	uint32_t commands, idle_commands, refusals, rcpts_total;
+	uint32_t commands, idle_commands, refusals, rcpts_total, auth_failures;
 	const char *end_reason;
 	int64_t started_us;
 
-	struct arena *conn_mem;         /* reverse name, device, what connect decided */
-	struct arena *helo_mem;         /* NULL before HELO: its name, what it decided; begun anew by each HELO */
-	struct decision_path path;      /* of connect */
+	struct arena *conn_mem;    /* reverse name, device, what connect decided */
+	struct arena *helo_mem;    /* NULL before HELO: its name, what it decided; begun anew by each HELO */
+	struct decision_path path; /* of connect */
 	struct decision_path helo_path; /* of the last HELO */
-	struct verdict refusal;    /* connect or helo refused, to be told at RCPT */
+	struct verdict refusal;         /* connect, helo or starttls refused, to be told at RCPT */
 	enum hook_id refusal_stage;
+	const struct session_profile *connect_profile; /* what there was before the client said anything */
+	struct span connect_device;
+	struct session_tls *tls;   /* NULL: no handshake is under way */
+	struct session_auth *auth; /* NULL: no AUTH is under way */
 
 	struct arena *txn_mem; /* NULL between transactions */
 	struct session_txn *txn;
@@ -160,6 +175,7 @@ struct session_cmd {
 	bool hooked;
 	enum hook_id hook;
 	bool idle;                       /* moves no mail */
+	bool clear;                      /* also before TLS where that is required */
 	int (*check)(struct session *s); /* 0, or != 0: it has answered */
 	enum session_next (*apply)(struct session *s);
 };
@@ -173,6 +189,12 @@ enum session_next session_command_done(struct session *s);
 void session_end(struct session *s, const char *reason);
 void session_ask(struct session *s, enum hook_id id, enum session_step then);
 unsigned session_lax(const struct session *s);
+
+/* The stream of the session from now on; the end of all of them. */
+void session_stream_set(struct session *s, struct stream *stream);
+void session_stream_gone(struct session *s);
+/* Bare line ends and NUL are for those whose profile says so. */
+bool session_line_flags_ok(const struct session *s, const struct smtp_line *line);
 
 /* After the last octet of the connection nothing is consumed and no deadline is set. */
 void session_consume(struct session *s, size_t n);
@@ -196,6 +218,13 @@ int session_refuse_verdict(struct session *s, const struct verdict *v, enum hook
 
 /* Parameters of MAIL or RCPT that did not parse. */
 int session_refuse_params(struct session *s, int err, const struct smtp_param_error *e, const char *rule);
+
+/* ---- cmd_helo.c ---- */
+/* What this client is offered now: enum smtp_ext. */
+uint32_t session_ext(const struct session *s);
+/* All that the client said of itself goes, and what came of it: until it says EHLO again it is somebody else (RFC 3207 section
+ * 4.2). */
+void session_forget(struct session *s);
 
 /* ---- session_txn.c ---- */
 struct session_txn *session_txn_begin(struct session *s);
@@ -231,7 +260,8 @@ enum session_next session_step_commit(struct session *s);
 enum session_next session_message_verdict(struct session *s);
 
 /* ---- session_greet.c: from the connection to the greeting ---- */
-int64_t session_proxy_timeout_us(const struct session *s); /* or command_timeout_us when there is no PROXY header to wait for */
+int64_t session_proxy_timeout_us(
+	const struct session *s); /* or command_timeout_us when there is no PROXY header to wait for */
 void session_reverse_free(struct session *s);
 enum session_next session_step_proxy(struct session *s);
 enum session_next session_step_enter(struct session *s);
@@ -239,15 +269,52 @@ enum session_next session_step_reverse(struct session *s);
 enum session_next session_step_connect(struct session *s);
 enum session_next session_step_banner(struct session *s);
 
+/* ---- session_tls.c ---- */
+/* Takes the stream away and begins a handshake; @then is the step after it. What the client sent so far is thrown away, unless
+ * nothing was said yet. */
+void session_tls_start(struct session *s, enum session_step then);
+bool session_tls_pending(const struct session *s);
+/* It is broken off, and the session ends; nothing if there is none. */
+void session_tls_cancel(struct session *s);
+void session_tls_free(struct session *s);
+enum session_next session_step_tls(struct session *s);
+enum session_next session_step_secured(struct session *s);
+/* The unread input is a TLS ClientHello where SMTP was expected: what becomes of that. */
+enum session_next session_tls_hello(struct session *s);
+/* Refuses the command in hand if it needs TLS and there is none. Returns 1, or 0. */
+int session_tls_wanted(struct session *s);
+/* There is none, and mail is not taken without it. */
+bool session_tls_required(const struct session *s);
+
+/* ---- session_auth.c ---- */
+/* Can the client say AUTH now, and how? Bits of enum auth_mech. */
+uint32_t session_auth_offered(const struct session *s);
+/* AUTH is refused before anything is looked at: 1, and it has answered. */
+int session_auth_refuse_now(struct session *s);
+bool session_auth_pending(const struct session *s);
+/* Is the address turned away for failed logins, or this user unless that is empty? */
+bool session_auth_banned(struct session *s, struct span user);
+void session_auth_start(struct session *s, struct span mechanism, struct span initial);
+void session_auth_free(struct session *s);
+enum session_next session_step_auth(struct session *s);
+enum session_next session_step_auth_line(struct session *s);
+enum session_next session_step_auth_hook(struct session *s);
+/* Whoever it was is nobody again. */
+void session_auth_forget(struct session *s);
+
 /* ---- session_log.c ---- */
 void session_log_finished(struct session *s);
 void session_log_refused(struct session *s, const struct session_refusal *r, unsigned code,
 			 struct smtp_enhanced e, struct span rule, struct span text,
 			 const struct id *case_id);
-void session_log_tls_on_plain_port(struct session *s);
+/* An event that tells nothing but who. */
+void session_log_event(struct session *s, enum log_event event);
+/* The fields that every record of a session has. */
+void session_log_who(struct session *s, struct log_rec *r);
 void session_log_accepted(struct session *s);
 void session_log_discarded(struct session *s, const struct verdict *v);
-/* "ESMTP", "SMTPS" ...: RFC 3848. */
+/* enum mail_received_how, and the keyword that it makes: "ESMTP", "ESMTPSA" ... (RFC 3848). */
+unsigned session_how(const struct session *s);
 struct span session_protocol(const struct session *s);
 
 /* ---- session_actions.c ---- */
@@ -272,5 +339,7 @@ enum session_next cmd_help_apply(struct session *s);
 int cmd_etrn_check(struct session *s);
 enum session_next cmd_etrn_apply(struct session *s);
 enum session_next cmd_quit_apply(struct session *s);
+int cmd_auth_check(struct session *s);
 enum session_next cmd_auth_apply(struct session *s);
+int cmd_starttls_check(struct session *s);
 enum session_next cmd_starttls_apply(struct session *s);

@@ -7,7 +7,7 @@ void session_reply(struct session *s, unsigned code, struct smtp_enhanced e, str
 {
 	struct buf out = BUF_INIT(SMTP_REPLY_OCTETS_MAX);
 
-	if (s->stream_closed)
+	if (!s->stream)
 		return;
 	const unsigned flags = s->txn && (s->txn->view.params.has & SMTP_MAIL_SMTPUTF8) ? SMTP_REPLY_UTF8 : 0;
 	if (smtp_reply_add(&out, code, e, text, flags))
@@ -33,15 +33,21 @@ static unsigned default_code(const struct verdict *v, enum hook_id stage)
 {
 	if (v->kind == VERDICT_DISCONNECT)
 		return 421;
+	if (stage == HOOK_AUTH)
+		return v->kind == VERDICT_DEFER ? 454 : 535; /* RFC 4954 section 6 */
 	if (v->kind == VERDICT_DEFER)
 		return 451;
-	return stage == HOOK_CONNECT || stage == HOOK_MESSAGE || stage == HOOK_DATA ? 554 : 550;
+	return stage == HOOK_CONNECT || stage == HOOK_STARTTLS || stage == HOOK_MESSAGE || stage == HOOK_DATA
+		       ? 554
+		       : 550;
 }
 
 static struct smtp_enhanced enhanced_of(const struct verdict *v, unsigned code)
 {
-	struct smtp_enhanced e = SMTP_ENHANCED(5, 7, 1);
+	struct smtp_enhanced e = code == 535 ? SMTP_ENHANCED(5, 7, 8) : SMTP_ENHANCED(5, 7, 1);
 
+	if (code == 454)
+		e = SMTP_ENHANCED(4, 7, 0);
 	if (v->broken)
 		e = SMTP_ENHANCED(4, 3, 0);
 	if (v->enhanced.n)

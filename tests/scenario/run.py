@@ -20,6 +20,11 @@ begins a comment line.
 
   the relay
     file r1 policies/x.lua        a file in the relay's directory; follows
+    ca r1 ca                      a certificate authority: ca.pem, ca.key there
+    cert r1 relay alt=DNS:relay.example.edu [by=ca] [kind=rsa] [cn=name]
+                                  a certificate: relay.pem, relay.key; again: another one in its place
+    join r1 both.pem relay.pem relay.key  a file of the content of others
+    sasldb r1 sasldb2 user@realm password  an account, by saslpasswd2
     relay r1                      `postern serve`; its configuration follows. Without a `hostname` in it, one line in front sets
                                   hostname, data_dir, control and one worker
     relay r1 fails ~ text         it must not start, and say why
@@ -28,7 +33,8 @@ begins a comment line.
     term r1                       SIGTERM, without waiting for the end; `end r1` waits
 
   the dialogue
-    client c1 r1 relay [from 127.0.0.5]   connects to listener "relay", or goes on; the dialogue follows
+    client c1 r1 relay [from 127.0.0.5] [tls [name=value]]
+                                  connects to listener "relay", with TLS from the first octet, or goes on; the dialogue follows
       C: EHLO copier1             is sent with CRLF
       C*: 40 NOOP                 so many times
       R: \\x00raw\\r\\n           octets as they are, escapes as in Python
@@ -37,6 +43,10 @@ begins a comment line.
                                   as @word@, "S: 250..." is a reply of any number of lines
       S: nothing 0.2              nothing comes for so many seconds
       S: closed                   the server ends the connection
+      starttls [name=value]       the handshake, after the 220; ca= cert= key= (files of `ca` and `cert`) min= max= ciphers=
+      starttls fails              it must not succeed
+      tls version=TLSv1.3         what came of it: version cipher serial resumed; wildcards
+      auth PLAIN user password    says AUTH, and what the mechanism says after it, up to the reply; also LOGIN, SCRAM-SHA-256
       shutdown                    our half of the connection ends
       wait 0.2                    seconds
     close c1
@@ -62,6 +72,8 @@ the system chooses. A failure names the file and the line; then the relay's log 
 import os
 import re
 import shlex
+import shutil
+import subprocess
 import sys
 import time
 
@@ -70,6 +82,8 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib
 import bed as b  # noqa: E402
 import certs  # noqa: E402
 import dns_server  # noqa: E402
+import pki  # noqa: E402
+import sasl  # noqa: E402
 from scripted import ScriptedServer, escape, fields_match, pattern  # noqa: E402
 
 
@@ -81,6 +95,7 @@ class Scenario:
         self.bed = b.Bed()
         self.things = {}
         self.kept = {}
+        self.relay_of = {}  # of clients
 
     def fail(self, text):
         raise b.Failure("%s:%d: %s" % (self.path, self.at, text))
@@ -207,6 +222,30 @@ class Scenario:
         os.makedirs(os.path.dirname(path), exist_ok=True)
         with open(path, "w", encoding="utf-8") as f:
             f.write(self.block(under, words[1]))
+
+    def do_ca(self, words, under):
+        pki.Pki(self.bed.path(words[1])).ca(words[2])
+
+    def do_cert(self, words, under):
+        more = self.fields(words[3:])
+        pki.Pki(self.bed.path(words[1])).cert(words[2], more.get("alt", ""), more.get("by"), more.get("kind", "ec"),
+                                              int(more.get("days", "30")), more.get("cn"))
+
+    def do_join(self, words, under):
+        text = b"".join(open(self.bed.path(words[1], name), "rb").read() for name in words[3:])
+        with open(self.bed.path(words[1], words[2]), "wb") as f:
+            os.chmod(f.name, 0o600)
+            f.write(text)
+
+    def do_sasldb(self, words, under):
+        user, _, realm = words[3].rpartition("@")
+        path = self.bed.path(words[1], words[2])
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        program = shutil.which("saslpasswd2") or "/usr/sbin/saslpasswd2"
+        run = subprocess.run([program, "-p", "-c", "-f", path, "-u", realm, user], input=words[4].encode(), capture_output=True,
+                             timeout=30, check=False)
+        if run.returncode != 0:
+            self.fail("saslpasswd2: %s" % run.stderr.decode())
 
     def configuration(self, name, under):
         text = self.block(under, name)
@@ -349,16 +388,53 @@ class Scenario:
                 self.expect_reply(client, wanted)
             elif line.startswith("wait "):
                 time.sleep(float(line.split()[1]))
+            elif line.split()[0] == "starttls":
+                self.starttls(client, line.split()[1:])
+            elif line.startswith("tls "):
+                got = client.tls()
+                if not fields_match(got, self.fields(line.split()[1:])):
+                    self.fail("expected %s, got %r" % (line, got))
+            elif line.startswith("auth "):
+                self.auth(client, *line.split()[1:])
             elif line == "shutdown":
                 client.shutdown()
             else:
                 self.fail("a dialogue has lines with C: R: S: C*: R*: shutdown or wait, not %r" % line)
 
+    def starttls(self, client, words):
+        fails = words[:1] == ["fails"]
+        more = self.fields(words[1:] if fails else words)
+        for name in ("ca", "cert", "key"):
+            if name in more:
+                more[name] = self.bed.path(self.relay_of[client], more[name])
+        for short, name in (("min", "minimum"), ("max", "maximum")):
+            if short in more:
+                more[name] = more.pop(short)
+        try:
+            client.starttls(**more)
+        except b.Failure as failure:
+            if not fails:
+                self.fail(str(failure))
+            return
+        if fails:
+            self.fail("the handshake succeeded, it should not have: %r" % client.tls())
+
+    def auth(self, client, mechanism, *credentials):
+        exchange = sasl.MECHANISMS[mechanism](*credentials)
+        first = exchange.first()
+        client.send(("AUTH %s%s\r\n" % (mechanism, "" if first is None else " " + first)).encode())
+        while client.peek().startswith("334"):
+            client.send(exchange.answer(client.reply()[0][4:]).encode() + b"\r\n")
+
     def do_client(self, words, under):
         name, relay, listener = words[1:4]
-        source = words[5] if words[4:5] == ["from"] else None
+        more = words[4:]
+        source = more[1] if more[:1] == ["from"] else None
         if name not in self.things:
-            self.things[name] = b.Client(self.thing(relay, b.Relay).port(listener), source=source)
+            client = self.things[name] = b.Client(self.thing(relay, b.Relay).port(listener), source=source)
+            self.relay_of[client] = relay
+            if "tls" in more:
+                self.starttls(client, more[more.index("tls") + 1:])
         self.play(self.thing(name, b.Client), under)
 
     def do_close(self, words, under):

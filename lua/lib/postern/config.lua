@@ -16,6 +16,7 @@
 local schema = require "schema.config"
 local report = require "postern.config.report"
 local scopes = require "postern.config.scopes"
+local security = require "postern.config.security"
 local words = require "postern.config.words"
 
 local LISTENERS_MAX, PROFILES_MAX, ROUTES_MAX, PATTERNS_MAX = 64, 64, 10000, 100000
@@ -182,7 +183,7 @@ end
 
 -- Networks that the listener's policies relay for, for the check that they are not the Internet (server/main/config_listener.c).
 local function relays_for(host, plain)
-  if plain.auth_required or plain.relay_for_everyone then return nil end
+  if plain.auth_required and #(plain.auth or {}) > 0 or plain.relay_for_everyone then return nil end
   local list = {}
   for _, use in ipairs(plain.policies or {}) do
     local networks = schema.relays[use.name] and use.options[schema.relays[use.name]]
@@ -199,6 +200,7 @@ local function check_listeners(host, problems, checker, items, complete)
     local plain = checker:check_scope("listener", item.body, item.place, subject_of(item))
     plain.name = item.name
     check_bind(problems, item, plain, bound)
+    security.check_listener(checker, item, plain, subject_of(item))
     plain.relays_for = relays_for(host, plain)
     if plain.policies and #plain.policies == 0 and item.body.policies == nil then
       problems:warning(item.place, "%sno policies: every recipient is refused", subject_of(item))
@@ -224,6 +226,7 @@ local function check_top(problems, checker, said, complete)
     values = setmetatable({ hostname = "localhost" }, { __index = values })
   end
   local top = checker:check_scope("top", values, place, "")
+  security.check_top(checker, top, values, place)
   if top.spool and top.spool.free_alarm and top.spool.free_min and top.spool.free_alarm < top.spool.free_min then
     problems:warning(problems:inside(place, values, "spool"),
       "spool.free_alarm is less than spool.free_min: no alarm comes in time")

@@ -214,10 +214,11 @@ function Policy:helo(subject)
   return ask(self, "helo", with(subject, "helo", subject.name))
 end
 
--- user =, mechanism =
+-- user =, mechanism =, realm =
 function Policy:auth(subject)
-  subject = subject or {}
-  return ask(self, "auth", with(with(subject, "auth_user", subject.user), "auth_mech", subject.mechanism or "PLAIN"))
+  subject = with(subject, "auth_user", (subject or {}).user)
+  subject = with(subject, "auth_mech", subject.mechanism or "PLAIN")
+  return ask(self, "auth", with(subject, "auth_realm", subject.realm))
 end
 
 -- from =; a new transaction begins

@@ -8,10 +8,12 @@ import re
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import tempfile
 import threading
 import time
+import warnings
 
 POSTERN = os.environ.get("POSTERN", "postern")
 
@@ -172,7 +174,7 @@ class Relay:
 
     def port(self, listener):
         opened = [e["addr"] for e in self.process.err.find(event="listener_opened", listener=listener)]
-        opened += re.findall(r"listener_opened: listener=%s, addr=(\S+)" % re.escape(listener), self.log_text())
+        opened += re.findall(r"listener_opened: listener=%s, addr=([^\s,]+)" % re.escape(listener), self.log_text())
         if not opened:
             raise Failure("no listener %s is open" % listener)
         return int(opened[0].rpartition(":")[2])
@@ -220,6 +222,12 @@ class Relay:
             raise Failure("the relay ended with %s %r\n%s" % (status, bugs, self.log_text()[-6000:]))
 
 
+def _serial(der):
+    pem = ssl.DER_cert_to_PEM_cert(der).encode()
+    run = subprocess.run(["openssl", "x509", "-noout", "-serial"], input=pem, capture_output=True, timeout=20, check=True)
+    return int(run.stdout.decode().strip().partition("=")[2], 16)
+
+
 class Client:
     """An SMTP client that says exactly what it is told; or the other end of a connection that came to us."""
 
@@ -261,6 +269,14 @@ class Client:
             self.socket.settimeout(before)
         return self.buffer
 
+    def peek(self):
+        """The next line, which stays unread."""
+        line = self.line()
+        if line is None:
+            return ""
+        self.buffer = line.encode("utf-8", "surrogateescape") + b"\r\n" + self.buffer
+        return line
+
     def reply(self):
         """All lines of one reply, or None at the end of the connection."""
         lines = []
@@ -275,6 +291,41 @@ class Client:
     def command(self, text):
         self.send(text.encode("utf-8", "surrogateescape") + b"\r\n")
         return self.reply()
+
+    def starttls(self, ca=None, cert=None, key=None, minimum=None, maximum=None, ciphers=None, name="relay.example.edu"):
+        """The client's side of the handshake; without `ca` any certificate will do. Failure if it does not come to TLS."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname = ca is not None
+        context.verify_mode = ssl.CERT_REQUIRED if ca else ssl.CERT_NONE
+        if ca:
+            context.load_verify_locations(ca)
+        if cert:
+            context.load_cert_chain(cert, key)
+        if ciphers or maximum in ("1.0", "1.1"):
+            context.set_ciphers(ciphers or "ALL:@SECLEVEL=0")
+        versions = {"1.0": ssl.TLSVersion.TLSv1, "1.1": ssl.TLSVersion.TLSv1_1, "1.2": ssl.TLSVersion.TLSv1_2,
+                    "1.3": ssl.TLSVersion.TLSv1_3}
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            context.minimum_version = versions[minimum] if minimum else (
+                versions[maximum] if maximum in ("1.0", "1.1") else ssl.TLSVersion.TLSv1_2)
+            if maximum:
+                context.maximum_version = versions[maximum]
+        if self.buffer:
+            raise Failure("before TLS the server said %r" % self.buffer)
+        try:
+            self.socket = context.wrap_socket(self.socket, server_hostname=name)
+        except (ssl.SSLError, OSError) as error:
+            raise Failure("no TLS: %s" % error) from None
+        return self
+
+    def tls(self):
+        """What is known of it."""
+        if not isinstance(self.socket, ssl.SSLSocket):
+            return {"version": "none"}
+        der = self.socket.getpeercert(True)
+        return {"version": self.socket.version(), "cipher": self.socket.cipher()[0],
+                "serial": "%X" % _serial(der) if der else "none", "resumed": str(self.socket.session_reused).lower()}
 
     def shutdown(self):
         self.socket.shutdown(socket.SHUT_WR)

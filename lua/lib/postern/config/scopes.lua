@@ -37,7 +37,11 @@ function M:default_of(option, place)
   if option[2] == "table" or option[2] == "shorthand" and default == nil then
     return self:check_scope(option.scope, {}, place, self.subject .. option[1] .. ".")
   end
-  if type(default) == "table" and default.from then return self:from_root(default.from) end
+  if type(default) == "table" and default.from then
+    local there = self:from_root(default.from)
+    if there ~= nil then return there end
+    default = default.otherwise
+  end
   if default == nil then return nil end
   return types[option[2]](self, option, default, place)
 end

@@ -5,6 +5,7 @@
 -- Plain forms are those that server/main/ reads: octets and microseconds as numbers, addresses and rates as canonical text.
 
 local report = require "postern.config.report"
+local times = require "postern.config.times"
 local name_of = report.name_of
 
 local T = {}
@@ -163,6 +164,11 @@ function T.shorthand(c, option, value, place)
   return c:check_scope(option.scope, value, place, (c.subject or "") .. option[1] .. ".")
 end
 
+function T.time(c, option, value, place)
+  return times.parse(value)
+    or fail(c, place, option, "%s is no time; write \"2026-12-01\" or \"2026-12-01T08:00:00Z\"", name_of(value))
+end
+
 -- Tables by name; sorted, as { name =, ... } each.
 function T.named_tables(c, option, value, place)
   if type(value) ~= "table" or getmetatable(value) then
@@ -278,6 +284,47 @@ function T.durations(c, option, value, place)
   if #texts == 0 then return fail(c, place, option, "is empty") end
   if #texts > option.most then return fail(c, place, option, "has %d; at most %d", #texts, option.most) end
   return table.concat(texts, ",")
+end
+
+T.realms = set_of(function(c, option, value, place)
+  if type(value) == "string" and value:match("^[%w][%w._-]*$") and #value <= 255 then return value end
+  return fail(c, place, option, "%s is no realm", name_of(value))
+end)
+
+-- ---- TLS of a listener -----------------------------------------------------------------------------------------------
+
+-- { cert = path, key = path }; a path alone has both.
+local function one_cert(c, option, value, place)
+  local given = type(value) == "string" and { cert = value } or value
+  if type(given) ~= "table" or getmetatable(given) or given.cert == nil then
+    return fail(c, place, option, "%s is no certificate; write { cert = \"chain.pem\", key = \"key.pem\" }", name_of(value))
+  end
+  for key in pairs(given) do
+    if key ~= "cert" and key ~= "key" then return fail(c, place, option, "%s is neither cert nor key", name_of(key)) end
+  end
+  local cert = T.path(c, { option[1] .. ".cert" }, given.cert, place)
+  local key = given.key ~= nil and T.path(c, { option[1] .. ".key" }, given.key, place) or nil
+  if not cert or given.key ~= nil and not key then return nil end
+  return { cert = cert, key = key, _file = place.file, _line = place.line }
+end
+
+function T.certs(c, option, value, place)
+  if type(value) == "table" and value.cert ~= nil then value = { value } end
+  return check_list(c, option, value, place, one_cert)
+end
+
+-- The two ways to name certificates are one afterwards: plain.certs. A scope's own come before those that it inherited.
+function T.join_certs(c, plain, given, place)
+  if given.cert ~= nil and given.certs ~= nil then
+    c.report:problem(place, "%scert and certs: write one of them", c.subject or "")
+  elseif given.key ~= nil and given.cert == nil then
+    c.report:problem(c.report:inside(place, given, "key"), "%skey: there is no cert beside it", c.subject or "")
+  elseif plain.cert then
+    local where = c.report:inside(place, given, "cert")
+    plain.certs = { { cert = plain.cert, key = plain.key, _file = where.file, _line = where.line } }
+  end
+  plain.cert, plain.key = nil, nil
+  return plain
 end
 
 -- { text = "[host]:port", weight = 1 }

@@ -6,6 +6,7 @@
 local schema = require "schema.config"
 local report = require "postern.config.report"
 local places = require "postern.config.places"
+local times = require "postern.config.times"
 local name_of = report.name_of
 
 local M = {}
@@ -112,28 +113,6 @@ local function set_options(self, use, options)
   return copy_use(self, use, { options = options, place = place })
 end
 
--- Days since 1970 of a date of the Gregorian calendar.
-local function days_since_1970(y, m, d)
-  y = m <= 2 and y - 1 or y
-  local era = math.floor(y / 400)
-  local year_of_era = y - era * 400
-  local day_of_year = math.floor((153 * (m + (m > 2 and -3 or 9)) + 2) / 5) + d - 1
-  return era * 146097 + year_of_era * 365 + math.floor(year_of_era / 4) - math.floor(year_of_era / 100) + day_of_year - 719468
-end
-
-local MONTH_DAYS = { 31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31 }
-
-local function unix_time(text)
-  if type(text) ~= "string" then return nil end
-  local y, mo, d, rest = text:match("^(%d%d%d%d)%-(%d%d)%-(%d%d)(.*)$")
-  if not y then return nil end
-  local h, mi, s = 0, 0, 0
-  if rest ~= "" then h, mi, s = rest:match("^T(%d%d):(%d%d):(%d%d)Z$") end
-  y, mo, d, h, mi, s = tonumber(y), tonumber(mo), tonumber(d), tonumber(h), tonumber(mi), tonumber(s)
-  if not h or y < 1970 or mo < 1 or mo > 12 or d < 1 or d > MONTH_DAYS[mo] or h > 23 or mi > 59 or s > 59 then return nil end
-  return days_since_1970(y, mo, d) * 86400 + h * 3600 + mi * 60 + s
-end
-
 local CANARY_OPTIONS = { "share", "networks", "ends" }
 
 local function canary_changes(self, use, how, place)
@@ -161,7 +140,7 @@ local function canary_changes(self, use, how, place)
     end
   end
   if how.ends ~= nil then
-    changes.until_at = unix_time(how.ends)
+    changes.until_at = times.parse(how.ends)
     if not changes.until_at then
       wrong("ends %s is no time; write \"2026-12-01\" or \"2026-12-01T08:00:00Z\"", name_of(how.ends))
     end
