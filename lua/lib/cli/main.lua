@@ -28,12 +28,12 @@ local function overview(list, group)
   local lines = { ("usage: postern %s [options]"):format(group and (group .. " COMMAND") or "COMMAND"), "" }
   for _, c in ipairs(list) do
     if not group or c.name:match("^(%S+) ") == group then
-      lines[#lines + 1] = ("  %-16s %s"):format(c.name, c.doc)
+      lines[#lines + 1] = ("  %-18s %s"):format(c.name, c.doc)
     end
   end
   if not group then
-    lines[#lines + 1] = ("  %-16s %s"):format("help [COMMAND]", "This, or what a command does and takes.")
-    lines[#lines + 1] = ("  %-16s %s"):format("--version", "Versions of the program and of what it is linked with.")
+    lines[#lines + 1] = ("  %-18s %s"):format("help [COMMAND]", "This, or what a command does and takes.")
+    lines[#lines + 1] = ("  %-18s %s"):format("--version", "Versions of the program and of what it is linked with.")
     lines[#lines + 1] = "\nAll take --json for programs, and --control SOCKET for another server than the usual one."
   end
   return table.concat(lines, "\n") .. "\n"
