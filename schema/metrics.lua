@@ -30,8 +30,6 @@ return {
   { "workers", "gauge", "workers that run" },
   { "config_generation", "gauge", "number of the configuration in force" },
   { "config_refused_total", "counter", "configurations that were refused" },
-  { "files_reloaded_total", "counter", "certificates, keys and files of users that changed under the server: ok, failed",
-    label = "outcome" },
   { "log_lines_lost_total", "counter", "log lines that were lost because the reader was too slow" },
   { "bugs_total", "counter", "checks on ourselves that failed" },
   { "loop_turn_seconds", "histogram", "how long a turn of a worker's loop takes", unit = "us", bounds = decades(100, 10 * s) },

@@ -1,6 +1,5 @@
 #include "main/refresh.h"
 
-<<<<<<< /tmp/ses3/.m1
 #include <stdio.h>
 
 #include "base/check.h"
@@ -30,16 +29,6 @@ static void on_told(void *arg, struct span name, int result, const char *text)
 	log_end(&r);
 }
 
-void refresh_files(const struct config *cfg, struct logger *log)
-{
-	config_refresh_secrets(cfg, on_told, &(struct teller){ log, "login" });
-	config_refresh_route_tls(cfg, on_told, &(struct teller){ log, "tls" });
-=======
-struct refresh {
-	struct logger *log;
-	struct metric_shard *metrics;
-};
-
 static void log_tls(struct logger *log, const struct config_kept *k, bool good, const struct errtext *e)
 {
 	struct log_rec r;
@@ -67,20 +56,15 @@ static void log_backend(struct logger *log, const struct config_kept *k, bool go
 
 static void on_kept(void *arg, const struct config_kept *k, int result, const struct errtext *e)
 {
-	const struct refresh *r = arg;
-	const bool good = result > 0;
-
-	metric_add_label(r->metrics, METRIC_FILES_RELOADED_TOTAL, good ? SPAN("ok") : SPAN("failed"), 1);
 	if (k->kind == CONFIG_KEPT_TLS)
-		log_tls(r->log, k, good, e);
+		log_tls(arg, k, result > 0, e);
 	else
-		log_backend(r->log, k, good, e);
+		log_backend(arg, k, result > 0, e);
 }
 
-void refresh_files(const struct config *cfg, struct logger *log, struct metric_shard *metrics)
+void refresh_files(const struct config *cfg, struct logger *log)
 {
-	struct refresh r = { log, metrics };
-
-	config_refresh(cfg, on_kept, &r);
->>>>>>> /tmp/ses3/.m3
+	config_refresh(cfg, on_kept, log);
+	config_refresh_secrets(cfg, on_told, &(struct teller){ log, "login" });
+	config_refresh_route_tls(cfg, on_told, &(struct teller){ log, "tls" });
 }

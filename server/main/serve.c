@@ -15,10 +15,7 @@
 #include "io/signal.h"
 #include "io/tcp.h"
 #include "main/config.h"
-<<<<<<< /tmp/ses3/.m1
-=======
 #include "main/privileges.h"
->>>>>>> /tmp/ses3/.m3
 #include "main/refresh.h"
 #include "main/watchdog.h"
 #include "main/worker.h"
@@ -30,7 +27,6 @@ enum {
 	BACKLOG = 1024,
 	DISK_THREADS = 4,
 	DISK_QUEUE = 4096,
-	REFRESH_US = 1000000,
 	BANS_ENTRIES_MAX = 50000,
 };
 
@@ -53,11 +49,7 @@ struct server {
 	struct control *control;
 	struct watchdog *watchdog;
 	struct signal_watch *signals[3];
-<<<<<<< /tmp/ses3/.m1
 	struct timer refresh; /* of files beside the configuration */
-=======
-	struct timer refresh_timer;
->>>>>>> /tmp/ses3/.m3
 	pthread_mutex_t lock; /* of `cfg` and `log`: a signal and the admin API may both ask for a reload */
 	_Atomic uint64_t generation;
 	int64_t started_at_us;
@@ -220,7 +212,9 @@ static int on_control_reload(void *arg, struct buf *problems)
 	return reload_and_log(arg, problems);
 }
 
-<<<<<<< /tmp/ses3/.m1
+/* ---- files that are replaced ---------------------------------------------------------------------------------- */
+
+/* Certificates are renewed, users get new passwords: what is in the files now holds for what begins from now on. */
 static void on_refresh(struct timer *t)
 {
 	struct server *s = container_of(t, struct server, refresh);
@@ -230,20 +224,6 @@ static void on_refresh(struct timer *t)
 	log_flush(&s->log);
 	pthread_mutex_unlock(&s->lock);
 	timer_set_in(s->loop, t, REFRESH_EVERY_US);
-=======
-/* ---- files that are replaced ---------------------------------------------------------------------------------- */
-
-/* Certificates are renewed, users get new passwords: what is in the files now holds for what begins from now on. */
-static void on_refresh_due(struct timer *t)
-{
-	struct server *s = container_of(t, struct server, refresh_timer);
-
-	pthread_mutex_lock(&s->lock);
-	refresh_files(s->cfg, &s->log, &s->metrics);
-	log_flush(&s->log);
-	pthread_mutex_unlock(&s->lock);
-	timer_set_in(s->loop, t, REFRESH_US);
->>>>>>> /tmp/ses3/.m3
 }
 
 /* ---- end ------------------------------------------------------------------------------------------------------ */
@@ -488,14 +468,8 @@ static int serve(struct server *s, const struct config_problems *warnings)
 	timer_init(&s->refresh, on_refresh);
 	timer_set_in(s->loop, &s->refresh, REFRESH_EVERY_US);
 	log_started(s);
-	timer_init(&s->refresh_timer, on_refresh_due);
-	timer_set_in(s->loop, &s->refresh_timer, REFRESH_US);
 	loop_run(s->loop);
-<<<<<<< /tmp/ses3/.m1
 	timer_unset(s->loop, &s->refresh);
-=======
-	timer_unset(s->loop, &s->refresh_timer);
->>>>>>> /tmp/ses3/.m3
 	control_stop(&s->control);
 	watchdog_stop(s->watchdog);
 	for (unsigned i = 0; i < s->nworkers; i++)
