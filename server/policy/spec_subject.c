@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "policy/spec_dkim.h"
 #include "policy/view_push.h"
 #include "policy/vm.h"
 
@@ -241,6 +242,7 @@ static void read_message(lua_State *L, int i, struct spec_subject *s)
 	m->body = span_skip(text, (size_t)used);
 	m->received = (uint32_t)mail_head_count(m->head, SPAN("Received"));
 	m->has_8bit = (m->head->oddities & MAIL_HEAD_8BIT) != 0;
+	spec_dkim_read(L, i, s->mem, m);
 	s->new_sender = SPAN("");
 }
 

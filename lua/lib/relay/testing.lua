@@ -228,6 +228,7 @@ function Policy:mail(subject)
 end
 
 -- header = { "Name: value", ... } and body =, or text = the whole message. Without either it is that of before, as it was edited.
+-- dkim = { { domain =, result = ... }, ... } and arc = what a listener with dkim_verify would have found in it.
 function Policy:message(subject)
   subject = subject or {}
   local text = subject.text

@@ -83,6 +83,29 @@ static void one_or_several(void)
 	bed_close(&bed);
 }
 
+static void listeners_say_what_they_do(void)
+{
+	struct config_bed bed;
+
+	with_keys(&bed);
+	bed_need(
+		&bed, HEAD LISTENER
+		"dkim = { domain = \"a.example\", selector = \"s\", key = \"rsa.pem\" }\n"
+		"listener \"b\" { bind = \"127.0.0.1:2526\", dkim_sign = false, dkim_verify = true,"
+		" dkim_timeout = \"700ms\", policies = { use \"relay_networks\" { networks = \"192.0.2.0/24\" } } }\n"
+		"listener \"c\" { bind = \"127.0.0.1:2527\", dkim_verify = true, arc_seal = true,"
+		" policies = { use \"relay_networks\" { networks = \"192.0.2.0/24\" } } }\n");
+	const struct session_listener *a = &bed.cfg->listeners[0].session,
+				      *b = &bed.cfg->listeners[1].session,
+				      *c = &bed.cfg->listeners[2].session;
+	CHECK(a->signer == bed.cfg->dkim && !a->dkim_verify && !a->arc_seal);
+	CHECK(!b->signer && b->dkim_verify && !b->arc_seal);
+	CHECK_INT(700000, b->dkim_timeout_us);
+	CHECK(c->signer && c->dkim_verify && c->arc_seal);
+	CHECK_INT(5000000, c->dkim_timeout_us);
+	bed_close(&bed);
+}
+
 static void what_is_wrong(void)
 {
 	static const struct {
@@ -108,6 +131,14 @@ static void what_is_wrong(void)
 		{ "dkim = {\n { domain = \"a.example\", selector = \"s\", key = \"rsa.pem\", default = true },\n"
 		  " { domain = \"b.example\", selector = \"s\", key = \"rsa.pem\", default = true } }\n",
 		  5, "two domains cannot both sign what has no key", false },
+		{ "listener \"b\" { bind = \"127.0.0.1:2526\", policies = { use \"relay_networks\" { networks = \"192.0.2.0/24\" } }, arc_seal = true }\n",
+		  3, "listener \"b\": arc_seal wants dkim_verify = true", false },
+		{ "listener \"b\" { bind = \"127.0.0.1:2526\", policies = { use \"relay_networks\" { networks = \"192.0.2.0/24\" } }, dkim_verify = true, arc_seal = true }\n",
+		  3, "listener \"b\": arc_seal wants dkim_sign, and an RSA key", false },
+		{ "dkim = { domain = \"a.example\", selector = \"s\", key = \"ed25519.pem\" }\nlistener \"b\" { bind = \"127.0.0.1:2526\", policies = { use \"relay_networks\" { networks = \"192.0.2.0/24\" } }, dkim_verify = true, arc_seal = true }\n",
+		  4, "listener \"b\": arc_seal wants dkim_sign, and an RSA key", false },
+		{ "listener \"b\" { bind = \"127.0.0.1:2526\", policies = { use \"relay_networks\" { networks = \"192.0.2.0/24\" } }, dkim_timeout = \"1h\" }\n",
+		  3, "dkim_timeout: 1h is not between 100ms and 1m", false },
 		{ "dkim = { domain = \"a.example\", selector = \"s\", key = \"short.pem\" }\n", 3,
 		  "has 1024 bits; 2048 are recommended", true },
 		{ "dkim = { domain = \"a.example\", selector = \"s\", key = \"short.pem\" }\n", 3,
@@ -135,4 +166,4 @@ static void what_is_wrong(void)
 	bed_close(&bed);
 }
 
-TEST_MAIN(TEST(none), TEST(one_or_several), TEST(what_is_wrong))
+TEST_MAIN(TEST(none), TEST(one_or_several), TEST(listeners_say_what_they_do), TEST(what_is_wrong))
