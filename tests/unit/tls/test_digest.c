@@ -141,6 +141,26 @@ static void random_octets_differ(void)
 	CHECK_INT(0, tls_random(a, 0));
 }
 
+static void a_copy_goes_its_own_way(void)
+{
+	uint8_t first[TLS_DIGEST_MAX], second[TLS_DIGEST_MAX], want[TLS_DIGEST_MAX];
+	struct tls_hash *h = NULL, *copy = NULL;
+
+	NEED(tls_hash_new(TLS_DIGEST_SHA256, &h) == 0);
+	CHECK_INT(0, tls_hash_add(h, SPAN("common, ")));
+	NEED(tls_hash_copy(h, &copy) == 0);
+	CHECK_INT(0, tls_hash_add(h, SPAN("one")));
+	CHECK_INT(0, tls_hash_add(copy, SPAN("two")));
+	CHECK_INT(0, tls_hash_end(h, first));
+	CHECK_INT(0, tls_hash_end(copy, second));
+	CHECK_INT(0, tls_digest(TLS_DIGEST_SHA256, SPAN("common, one"), want));
+	CHECK_INT(0, memcmp(want, first, 32));
+	CHECK_INT(0, tls_digest(TLS_DIGEST_SHA256, SPAN("common, two"), want));
+	CHECK_INT(0, memcmp(want, second, 32));
+	tls_hash_free(&h);
+	tls_hash_free(&copy);
+}
+
 static void what_is_wiped_is_gone(void)
 {
 	char text[] = "a secret";
@@ -167,4 +187,4 @@ TEST_MAIN(TEST(digests_are_the_published), TEST(keyed_hashes_are_the_published),
 	  TEST(a_hash_in_pieces_is_that_of_the_whole), TEST(pbkdf2_is_the_published),
 	  TEST(pbkdf2_refuses_nonsense), TEST(scrypt_is_the_published),
 	  TEST(scrypt_refuses_nonsense_and_too_much_memory), TEST(random_octets_differ),
-	  TEST(what_is_wiped_is_gone), TEST(equality_looks_at_every_octet))
+	  TEST(a_copy_goes_its_own_way), TEST(what_is_wiped_is_gone), TEST(equality_looks_at_every_octet))
