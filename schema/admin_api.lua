@@ -20,6 +20,8 @@ local params = {
   held_reason = { "text", "why it is held, or a pattern" },
   id = { "list", "queue ids, at most 1000" },
   all = { "flag", "1: an order without any selector is meant for the whole queue, or for all bans" },
+  -- TLS report
+  yesterday = { "flag", "1: of the day before" },
   -- bans
   client = { "text", "address, or network as the list of bans has it" },
   user = { "text", "user, letters in any case" },
@@ -88,6 +90,8 @@ return {
     order("release", "lets held messages go on"),
     order("bounce", "returns messages to their senders", true),
     order("remove", "throws messages away without a word", true),
+    { "GET", "/v1/tls-report", "how TLS with next hops fared today (UTC), as RFC 8460 has it", params = { "yesterday", "domain" },
+      answer = { [200] = "the report's JSON document; policies is empty when there is nothing to report" } },
     { "GET", "/v1/bans", "clients and users that are turned away after failed logins, in no order", params = {},
       answer = { [200] = "{ bans: [ { kind: address or user, client or user, failures, since, until } ], more: how many are not shown }" } },
     { "POST", "/v1/bans/remove", "lets one in again, or all", params = { "client", "user", "all", "reason" },

@@ -108,6 +108,7 @@ scopes.top = {
       scope = "dkim", default = {}, max = 1000 },
     { "log", "table", "what is logged, and how", scope = "log" },
     { "dns", "table", "the resolver", scope = "dns", restart = true },
+    { "mta_sts", "table", "where MTA-STS policies come from", scope = "mta_sts", restart = true },
     { "queue", "table", "when mail is tried again and when it is given up", scope = "queue" },
     { "delivery", "table", "outbound connections", scope = "delivery" },
     { "spool", "table", "where mail waits", scope = "spool", restart = true },
@@ -124,6 +125,15 @@ scopes.dkim = {
     { "key", "path", "file with the private key, RSA or Ed25519, in PEM form; `postern dkim keygen` makes one", required = true },
     { "default", "boolean", "this domain signs mail of domains without a key; without any, that of the first key does",
       default = false },
+  },
+}
+
+scopes.mta_sts = {
+  doc = "`mta_sts = { ... }`: for routes with tls = \"sts\"",
+  options = {
+    { "ca", "path", "certificate authorities of the web servers; without it, the system's" },
+    { "port", "integer", "of the web servers", default = 443, min = 1, max = 65535 },
+    { "domains_max", "integer", "whose policies are kept, by each worker", default = 10000, min = 1, max = 1000000 },
   },
 }
 
@@ -471,7 +481,7 @@ scopes.route_tls = {
   options = {
     { "level", "enum", "off: never; may: if offered, and in the clear if it fails; encrypt: any certificate; verify: one that is "
       .. "trusted; dane: as the TLSA records say, and may where there are none (needs dns.trust_ad)",
-      words = { "off", "may", "encrypt", "verify", "dane" } },
+      words = { "off", "may", "encrypt", "verify", "dane", "sts" } },
     { "ca", "path", "file of the CAs that are trusted; without it, those of the system" },
     { "names", "names", "of certificates", min = 1, max = 50 },
     { "cert", "path", "our certificate, for servers that ask for one, with its chain" },
@@ -487,8 +497,8 @@ return {
   scopes = scopes,
 
   -- In the order of the documentation.
-  order = { "top", "tls", "kerberos", "users", "sasldb", "saslauthd", "dkim", "log", "dns", "queue", "delivery", "spool", "limits",
-    "listener", "listener_tls", "auth_failures", "clients", "timeouts", "profile", "route", "route_tls", "credential", "token",
+  order = { "top", "tls", "kerberos", "users", "sasldb", "saslauthd", "dkim", "log", "dns", "mta_sts", "queue", "delivery", "spool",
+    "limits", "listener", "listener_tls", "auth_failures", "clients", "timeouts", "profile", "route", "route_tls", "credential", "token",
     "gssapi_client" },
 
   -- The words of the language, besides the options.

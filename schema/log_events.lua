@@ -248,6 +248,7 @@ local events = {
   { "tls_fell_back", "warn", "TLS with a next hop failed, and the route permits mail to go there in the clear",
     { "relay", "route", "domain", "what", "text" },
     { { "smtp", "{relay}: TLS failed, trying again in the clear: {text}" } } },
+  { "sts_unavailable", "warn", "a domain says that it has an MTA-STS policy, and it could not be had", { "domain", "route", "text" } },
   { "starttls_unused", "info", "a next hop offers TLS and the route does not use it", { "relay", "route", "domain" },
     { { "smtp", "Host offered STARTTLS: [{relay}]" } } },
   { "upstream_auth_failed", "error", "a next hop did not take our login: its mail waits until an operator has mended that",

@@ -3,12 +3,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "base/mem.h"
 
 void secret_source_init(struct secret_source *s, struct span path, struct span variable)
@@ -106,64 +106,6 @@ int secret_source_replace(struct secret_source *s, struct span value)
 
 /* ---- writing ------------------------------------------------------------------------------------------------------ */
 
-static int write_all(int fd, struct span s)
-{
-	while (s.n) {
-		const ssize_t n = write(fd, s.p, s.n);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return -1;
-		s = span_skip(s, (size_t)n);
-	}
-	return 0;
-}
-
-/* The name is only there after a crash once its directory is on the disk. */
-static void sync_directory(const char *path)
-{
-	char *dir = mem_strdup(path);
-	char *slash = strrchr(dir, '/');
-
-	if (slash)
-		*(slash == dir ? slash + 1 : slash) = 0;
-	const int fd = open(slash ? dir : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd >= 0) {
-		(void)fsync(fd);
-		close(fd);
-	}
-	free(dir);
-}
-
-static int replace_file(const char *path, struct span value)
-{
-	struct stat was;
-	char fresh[PATH_MAX];
-	int saved = 0;
-
-	if ((size_t)snprintf(fresh, sizeof fresh, "%s.XXXXXX", path) >= sizeof fresh)
-		return ENAMETOOLONG;
-	const bool known = stat(path, &was) == 0;
-	const int fd = mkostemp(fresh, O_CLOEXEC); /* mode 0600 */
-	if (fd < 0)
-		return errno;
-	/* Whoever could read it before can do so now; that may need a right that we do not have. */
-	if (known && (fchmod(fd, was.st_mode & 0777) != 0 || fchown(fd, was.st_uid, was.st_gid) != 0) &&
-	    fchmod(fd, 0600) != 0)
-		saved = errno;
-	if (!saved && (write_all(fd, value) != 0 || write_all(fd, SPAN("\n")) != 0 || fsync(fd) != 0))
-		saved = errno ? errno : EIO;
-	if (close(fd) != 0 && !saved)
-		saved = errno;
-	if (!saved && rename(fresh, path) != 0)
-		saved = errno;
-	if (saved)
-		unlink(fresh);
-	else
-		sync_directory(path);
-	return saved;
-}
-
 int secret_source_write(struct secret_source *s, struct span value, struct errtext *e)
 {
 	const int r = secret_source_replace(s, value);
@@ -174,10 +116,9 @@ int secret_source_write(struct secret_source *s, struct span value, struct errte
 		return errtext_set(e, ERR_UNSUPPORTED,
 				   "the environment variable %s cannot be changed from here",
 				   s->variable ? s->variable : "");
-	const int err = replace_file(s->path, value);
-	if (err)
-		return errtext_set(e, err_from_errno(err), "%s cannot be replaced: %s", s->path,
-				   strerror(err));
+	const int err = file_replace(s->path, value, e);
+	if (err < 0)
+		return err;
 	s->seen_ = stamp_of(s->path);
 	s->read_ = true;
 	return 0;

@@ -24,6 +24,7 @@
 #include "session/session.h"
 #include "spool/spool.h"
 #include "state/bans.h"
+#include "sts/tls_report.h"
 #include "state/clients.h"
 #include "state/limit.h"
 
@@ -49,6 +50,8 @@ struct control_env {
 	struct clients *clients;
 	struct limit_store *limits;
 	struct bans *bans; /* NULL: nobody is ever banned */
+	struct tls_report *tls_report; /* NULL: nobody counts */
+	const char *node;              /* who makes the report */
 	struct logger *log; /* control's own */
 	const char *config_file;
 	int64_t started_at_us; /* wall clock */

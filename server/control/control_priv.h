@@ -80,6 +80,9 @@ void control_queue_remove(struct control_request *r);
 void control_bans_list(struct control_request *r);
 void control_bans_remove(struct control_request *r);
 
+/* ---- control_tls_report.c ---- */
+void control_tls_report(struct control_request *r);
+
 /* ---- control_info.c ---- */
 void control_status(struct control_request *r);
 void control_sessions(struct control_request *r);

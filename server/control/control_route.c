@@ -48,6 +48,7 @@ static const struct control_endpoint endpoints[] = {
 	{ "GET", "/v1/queue/{id}", "", control_queue_show },
 	{ "GET", "/v1/queue/{id}/export", "", control_queue_export },
 	{ "GET", "/v1/bans", "", control_bans_list },
+	{ "GET", "/v1/tls-report", " yesterday domain ", control_tls_report },
 	{ "POST", "/v1/bans/remove", " client user all reason ", control_bans_remove },
 	{ "POST", "/v1/reload", "", reload },
 	{ "POST", "/v1/shutdown", "", shutdown_server },

@@ -28,6 +28,12 @@ void delivery_attach(struct delivery *d, struct queue *queue, struct spool *spoo
 	d->spool = spool;
 }
 
+void delivery_use_sts(struct delivery *d, struct sts *sts, struct tls_report *report)
+{
+	d->sts = sts;
+	d->report = report;
+}
+
 void delivery_configure(struct delivery *d, const struct delivery_config *cfg, const struct hooks *hooks)
 {
 	d->cfg = *cfg;

@@ -29,6 +29,8 @@ struct delivery_config {
 };
 
 struct delivery;
+struct sts;
+struct tls_report;
 
 struct delivery *delivery_new(const struct delivery_config *cfg, struct loop *loop, struct dns *dns,
 			      const struct hooks *hooks, struct logger *log, struct metric_shard *metrics);
@@ -36,6 +38,8 @@ struct delivery *delivery_new(const struct delivery_config *cfg, struct loop *lo
 struct queue_ops delivery_queue_ops(struct delivery *d);
 /* Before the first job. */
 void delivery_attach(struct delivery *d, struct queue *queue, struct spool *spool);
+/* MTA-STS policies for routes of that level, and who counts how TLS fares; both outlive the links. Before the first job. */
+void delivery_use_sts(struct delivery *d, struct sts *sts, struct tls_report *report);
 /* New routes and names, and new hooks: from now on; then queue_reroute(). */
 void delivery_configure(struct delivery *d, const struct delivery_config *cfg, const struct hooks *hooks);
 /* No more jobs are taken. Links that are in a transaction have @grace_us to finish it; the others give their jobs back now. */

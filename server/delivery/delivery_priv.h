@@ -11,6 +11,8 @@
 #include "smtp/smtp_client.h"
 #include "smtp/smtp_data.h"
 #include "spool/envelope.h"
+#include "sts/sts.h"
+#include "sts/tls_report.h"
 #include "tls/tls_stream.h"
 
 enum { VARIANT_TEXT_MAX = 300 };
@@ -37,6 +39,8 @@ struct delivery {
 	struct logger *log;
 	struct metric_shard *metrics;
 	struct queue *queue;
+	struct sts *sts;           /* NULL: no policies are asked for */
+	struct tls_report *report; /* NULL: nobody counts */
 	struct spool *spool;
 	struct list links;
 	unsigned nlinks, busy;
@@ -112,6 +116,11 @@ struct link_tls {
 	char version[16], cipher[64];
 };
 
+struct link_sts {
+	struct sts_lookup lookup; /* its policy lives as long as the job's connections */
+	bool used;
+};
+
 struct link_auth {
 	struct auth_credential *credential; /* the snapshot's; NULL: none */
 	struct link_auth_run *run;          /* the exchange; NULL: none */
@@ -151,6 +160,7 @@ struct link {
 	unsigned generation; /* of the configuration that it was set up by */
 	struct link_tls tls;
 	struct link_auth auth;
+	struct link_sts sts;
 	struct stream *stream; /* NULL: not connected */
 	struct smtp_client client;
 	struct smtp_reply_parser parser;
@@ -240,6 +250,17 @@ bool link_tls_is_secure(const struct link *l);
 /* The server is known: what there is to be noted about its TLS. */
 void link_tls_note(struct link *l);
 void link_tls_log(const struct link *l, struct log_rec *r);
+
+/* ---- link_sts.c: MTA-STS, and reports of how TLS fared ---- */
+/* Asks for the domain's policy, then link_look_up(). False: none is wanted. */
+bool link_sts_ask(struct link *l);
+/* The server is known, under TLS or without. */
+void link_sts_report(const struct link *l);
+/* TLS was tried or demanded, and is not to be had. */
+void link_sts_failed(const struct link *l, enum tls_report_result result, struct span why);
+/* Of the handshake, or of the dialogue that came to none. */
+enum tls_report_result link_sts_result(const struct link *l);
+void link_sts_deinit(struct link *l);
 
 /* ---- link_auth.c: who we are ---- */
 /* A job is taken: with what its destination's mail is sent. */

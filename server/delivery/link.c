@@ -72,6 +72,7 @@ static void on_scope_closed(struct scope *scope)
 	if (l->mx_used)
 		mx_lookup_deinit(&l->mx);
 	link_tls_forget(l);
+	link_sts_deinit(l);
 	link_auth_over(l);
 	maybe_gone(l);
 }

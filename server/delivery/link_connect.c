@@ -145,6 +145,7 @@ static void target(struct link *l)
 	const struct mx_target *t = &l->mx.targets[l->target_at];
 
 	l->tried++;
+	l->opened_us = loop_now_us(l->d->loop);
 	snprintf(l->remote, sizeof l->remote, "%.*s[%s]:%u", SPAN_ARG(t->host), ip_format(&t->addr).s,
 		 l->port);
 	link_tls_demand(l);

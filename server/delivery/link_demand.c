@@ -18,8 +18,8 @@ void link_tls_begin(struct link *l)
 	const struct variant v = variant_parse(l->dest->variant);
 
 	l->tls.demand = (struct tls_demand){ .level = r->tls.level, .requiretls = v.requiretls };
-	/* With STS the policy of the domain comes in here, and goes into demand.mx. */
-	link_look_up(l);
+	if (!link_sts_ask(l))
+		link_look_up(l);
 }
 
 /* The level of the target is known. */
@@ -115,14 +115,9 @@ static void ask_tlsa(struct link *l)
 
 static bool is_named(const struct tls_demand *d, struct span host)
 {
-	struct span below = host;
-
-	span_cut(&below, '.');
-	for (size_t i = 0; i < d->nmx; i++) {
-		const struct span mx = d->mx[i];
-		if (mx.n && mx.p[0] == '.' ? span_ieq(span_skip(mx, 1), below) : span_ieq(mx, host))
+	for (size_t i = 0; i < d->nmx; i++)
+		if (sts_mx_matches(d->mx[i], host))
 			return true;
-	}
 	return false;
 }
 
@@ -136,6 +131,7 @@ static void refuse_host(struct link *l, struct span host)
 	const struct link_trouble t = {
 		.what = "MTA-STS", .enhanced = SMTP_ENHANCED(4, 7, 5), .text = span_of(text), .tls = true
 	};
+	link_sts_failed(l, TLS_REPORT_VALIDATION, t.text);
 	link_next_target(l, &t);
 }
 

@@ -214,6 +214,7 @@ void link_tls_failed(struct link *l, struct link_trouble *t)
 	char text[SMTP_RESULT_TEXT_MAX];
 
 	metric_add_label(l->d->metrics, METRIC_OUTBOUND_TLS_FAILED_TOTAL, span_of(t->what), 1);
+	link_sts_failed(l, link_sts_result(l), t->text);
 	if (!s->required && !s->forged && !l->d->stopping && l->dest->route_config) {
 		log_fallback(l, t);
 		remember_plain(l);
@@ -245,7 +246,7 @@ static const char *level_name(const struct link_tls *s)
 	case TLS_VERIFY_DANE:
 		return route_tls_name(ROUTE_TLS_DANE);
 	case TLS_VERIFY_NAME:
-		return route_tls_name(ROUTE_TLS_VERIFY);
+		return route_tls_name(s->demand.nmx ? ROUTE_TLS_STS : ROUTE_TLS_VERIFY);
 	default:
 		return route_tls_name(s->required ? ROUTE_TLS_ENCRYPT : ROUTE_TLS_MAY);
 	}
@@ -269,6 +270,7 @@ void link_tls_note(struct link *l)
 
 	if (l->tls.on)
 		metric_add_label(l->d->metrics, METRIC_OUTBOUND_TLS_TOTAL, span_of(l->tls.version), 1);
+	link_sts_report(l);
 	if (log_begin(&r, l->d->log, LOG_EV_CONNECTION_OPENED)) {
 		log_cstr(&r, LOG_F_RELAY, l->remote);
 		log_str(&r, LOG_F_ROUTE, l->dest->route);

@@ -33,6 +33,7 @@
 #include "queue/queue.h"
 #include "session/session_config.h"
 #include "spool/spool.h"
+#include "sts/sts.h"
 
 enum { CONFIG_WORKERS_MAX = 256, CONFIG_LISTENERS_MAX = 64, CONFIG_BINDS_MAX = 64, CONFIG_PROFILES_MAX = 64 };
 
@@ -79,6 +80,7 @@ struct config {
 	struct dns_config dns;
 	struct spool_config spool; /* a worker sets its number */
 	struct queue_config queue;
+	struct sts_config sts;
 	struct delivery_config delivery; /* a worker sets `policies` */
 	struct policy_limits limits;
 

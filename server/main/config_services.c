@@ -183,6 +183,13 @@ static void build_delivery(struct config_build *b, const struct config_value *v)
 	};
 }
 
+static struct sts_config sts_of(const struct config_value *v)
+{
+	return (struct sts_config){ .entries_max = config_u32(v, "domains_max"),
+				    .ca_file = config_span(v, "ca"),
+				    .connect_port = (uint16_t)config_u32(v, "port") };
+}
+
 static struct policy_limits limits_of(const struct config_value *v)
 {
 	return (struct policy_limits){
@@ -210,5 +217,6 @@ void config_build_services(struct config_build *b)
 	build_spool(b, config_get(root, "spool"));
 	build_queue(cfg, config_get(root, "queue"));
 	build_delivery(b, config_get(root, "delivery"));
+	cfg->sts = sts_of(config_get(root, "mta_sts"));
 	cfg->limits = limits_of(config_get(root, "limits"));
 }

@@ -312,6 +312,8 @@ static int open_control(struct server *s, struct errtext *e)
 					 .clients = s->process.clients,
 					 .limits = s->process.limits,
 					 .bans = s->process.bans,
+					 .tls_report = s->process.tls_report,
+					 .node = s->process.node,
 					 .log = &s->control_log,
 					 .config_file = s->config_file,
 					 .started_at_us = s->started_at_us,
@@ -373,6 +375,8 @@ static void make_shared(struct server *s)
 					       .keys_max = 1000000, .source = LIMIT_SOURCE_MEMORY }),
 				       .bans = bans_memory_new(&(struct bans_memory_config){
 					       .entries_max = BANS_ENTRIES_MAX, .known_us = BANS_KNOWN_US }),
+				       .http = http_client_new(),
+				       .tls_report = tls_report_new(),
 				       .disk = work_pool_new("disk", DISK_THREADS, DISK_QUEUE),
 				       .log = log_writer_sink(s->writer),
 				       .node = mem_strdup(cfg->hostname.p) }; /* this configuration will go */
@@ -411,6 +415,8 @@ static void free_server(struct server *s)
 	for (unsigned w = 0; w < s->nworkers; w++)
 		free(s->fds[w]);
 	work_pool_free(&s->process.disk);
+	http_client_unref(&s->process.http);
+	tls_report_free(&s->process.tls_report);
 	limit_memory_free(&s->process.limits);
 	bans_free(&s->process.bans);
 	clients_free(&s->process.clients);

@@ -83,14 +83,21 @@ static void on_policies_closed(void *arg)
 	loop_stop(w->view.loop);
 }
 
+static void on_sts_closed(void *arg)
+{
+	struct worker *w = arg;
+
+	spool_free(&w->view.spool);
+	w->view.policies = NULL;
+	policy_runtime_close(&w->policies, on_policies_closed, w);
+}
+
 static void on_delivery_closed(void *arg)
 {
 	struct worker *w = arg;
 
 	delivery_free(&w->view.delivery);
-	spool_free(&w->view.spool);
-	w->view.policies = NULL;
-	policy_runtime_close(&w->policies, on_policies_closed, w);
+	worker_sts_close(&w->sts, on_sts_closed, w);
 }
 
 /* Until it is closed the spool may ask the queue where a message stands; until it is freed it takes images back. */
@@ -240,6 +247,8 @@ static int open_queue(struct worker *w, unsigned workers)
 	struct spool_recovery recovery;
 
 	v->delivery = delivery_new(&dc, v->loop, v->dns, &w->hooks, &w->log, &w->metrics);
+	worker_sts_open(&w->sts, w->cfg, w->index, v->loop, v->dns, w->process->http, w->process->disk, &w->log);
+	delivery_use_sts(v->delivery, w->sts.sts, w->process->tls_report);
 	const struct queue_ops ops = delivery_queue_ops(v->delivery);
 	v->queue = queue_new(&w->cfg->queue, v->loop, w->process->ledger, &ops, &w->log, &w->metrics);
 	queue_recovery(v->queue, &recovery);

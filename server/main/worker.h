@@ -18,6 +18,8 @@
 #include "io/thread.h"
 #include "io/work.h"
 #include "main/config.h"
+#include "main/worker_sts.h"
+#include "sts/tls_report.h"
 
 /* What the workers of a process share. */
 struct process {
@@ -25,6 +27,8 @@ struct process {
 	struct clients *clients;
 	struct limit_store *limits;
 	struct bans *bans;
+	struct http_client *http;
+	struct tls_report *tls_report;
 	struct work_pool *disk; /* reads of messages, bodies of large ones */
 	struct log_sink log;
 	const char *node;
@@ -41,6 +45,7 @@ struct worker {
 	struct control_worker view; /* loop, queue, ... : where they are kept */
 	struct config *cfg;         /* a reference; changes only on the worker's loop */
 	struct policy_runtime *policies;
+	struct worker_sts sts;
 	struct hooks hooks;
 	struct session_env sessions;
 	struct scope scope;

@@ -192,16 +192,20 @@ void sts_policy_unref(struct sts_policy **p_p)
 		free(p);
 }
 
-/* Section 4.1: a pattern with a wildcard stands for exactly one label, and that the leftmost. */
+/* A pattern with a wildcard stands for exactly one label, and that the leftmost. */
+bool sts_mx_matches(struct span mx, struct span host)
+{
+	if (mx.p[0] != '.')
+		return span_ieq(mx, host);
+	const ptrdiff_t dot = span_find_char(host, '.');
+
+	return dot > 0 && span_ieq(mx, span_skip(host, (size_t)dot));
+}
+
 bool sts_policy_has_mx(const struct sts_policy *p, struct span host)
 {
-	for (size_t i = 0; i < p->nmx; i++) {
-		const struct span mx = p->mx[i];
-		if (mx.p[0] != '.' ? span_eq(mx, host)
-				   : span_ends(host, mx) &&
-					     span_find_char(host, '.') == (ptrdiff_t)(host.n - mx.n) &&
-					     host.n > mx.n)
+	for (size_t i = 0; i < p->nmx; i++)
+		if (sts_mx_matches(p->mx[i], host))
 			return true;
-	}
 	return false;
 }

@@ -44,5 +44,7 @@ int sts_policy_parse(struct span text, struct sts_policy **policy_r, const char 
 struct sts_policy *sts_policy_ref(struct sts_policy *p);
 void sts_policy_unref(struct sts_policy **p);
 
+/* Section 4.1: does this @mx of a policy mean that host? */
+bool sts_mx_matches(struct span mx, struct span host);
 /* May mail go to this host? @host is lower case, without a final dot. */
 bool sts_policy_has_mx(const struct sts_policy *p, struct span host);

@@ -16,6 +16,9 @@ begins a comment line.
     ca a1                         a CA; @a1@ is the file of its certificate
     cert k1 mx.example.org,127.0.0.1 [by a1]     a certificate, its chain and key, in the file @k1@; without `by` it signs itself;
                                   @k1.tlsa@ is its TLSA record
+    web w1 @k1@                   a web server under TLS
+    web w1 serves mta-sts.example.org     its MTA-STS policy for that host; follows
+    web w1 asked 1 mta-sts.example.org    so often was it asked for that host, exactly
     stop s1 | start s1            on the same port
 
   the relay
@@ -84,6 +87,7 @@ import certs  # noqa: E402
 import dns_server  # noqa: E402
 import pki  # noqa: E402
 import sasl  # noqa: E402
+import web_server  # noqa: E402
 from scripted import ScriptedServer, escape, fields_match, pattern  # noqa: E402
 
 
@@ -171,12 +175,16 @@ class Scenario:
         else:
             server.add([(number, self.fill(text)) for number, text in under])
 
-    def do_ca(self, words, under):
-        self.things[words[1]] = certs.Ca(self.bed.dir, words[1])
-
-    def do_cert(self, words, under):
-        ca = self.thing(words[4], certs.Ca) if words[3:4] == ["by"] else None
-        self.things[words[1]] = certs.Cert(self.bed.dir, words[1], words[2].split(","), ca)
+    def do_web(self, words, under):
+        name = words[1]
+        if name not in self.things:
+            self.things[name] = self.bed.keep(web_server.WebServer(self.fill(words[2])).start())
+            return
+        server = self.thing(name, web_server.WebServer)
+        if words[2] == "serves":
+            server.serve(words[3], self.block(under))
+        elif server.asked(words[4]) != int(words[3]):
+            self.fail("expected %s requests, there were %d" % (words[3], server.asked(words[4])))
 
     def do_sink(self, words, under):
         name = words[1]
@@ -224,9 +232,16 @@ class Scenario:
             f.write(self.block(under, words[1]))
 
     def do_ca(self, words, under):
+        if len(words) == 2:  # a neighbour's
+            self.things[words[1]] = certs.Ca(self.bed.dir, words[1])
+            return
         pki.Pki(self.bed.path(words[1])).ca(words[2])
 
     def do_cert(self, words, under):
+        if not any("=" in word for word in words):  # likewise
+            ca = self.thing(words[4], certs.Ca) if words[3:4] == ["by"] else None
+            self.things[words[1]] = certs.Cert(self.bed.dir, words[1], words[2].split(","), ca)
+            return
         more = self.fields(words[3:])
         pki.Pki(self.bed.path(words[1])).cert(words[2], more.get("alt", ""), more.get("by"), more.get("kind", "ec"),
                                               int(more.get("days", "30")), more.get("cn"))

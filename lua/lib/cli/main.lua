@@ -10,8 +10,8 @@ local OF_C = {
     doc = "Accepts and counts, or stores, mail: for trying things out and for tests." },
 }
 
-local MODULES = { "cli.check", "cli.simulate", "cli.queue", "cli.server", "cli.bans", "cli.policy", "cli.upstream", "cli.user",
-  "cli.dkim", "cli.cert" }
+local MODULES = { "cli.check", "cli.simulate", "cli.queue", "cli.server", "cli.bans", "cli.tls_report", "cli.policy",
+  "cli.upstream", "cli.user", "cli.dkim", "cli.cert" }
 
 local function load_commands()
   local list, by_name = {}, {}
