@@ -372,7 +372,7 @@ static enum session_next (*const steps[SESSION_STEP_MAX_])(struct session *) = {
 static bool is_waiting(const struct session *s)
 {
 	return s->call.pending || op_pending(&s->commit.op) || s->reverse || s->waiting_room ||
-	       s->waiting_out || session_tls_pending(s) || session_auth_pending(s);
+	       s->waiting_out || session_tls_pending(s) || session_auth_pending(s) || session_dkim_pending(s);
 }
 
 /* Once all of a message is here it is kept even if the client does not wait for the reply: devices hang up early. */

@@ -60,6 +60,7 @@ struct span session_doing(const struct session *s, struct arena *a)
 			    : s->reverse                ? "reverse name"
 			    : session_tls_pending(s)    ? "tls handshake"
 			    : session_auth_pending(s)   ? "auth"
+			    : session_dkim_pending(s)   ? "dkim keys"
 			    : s->waiting_room           ? "spool"
 							: "client";
 

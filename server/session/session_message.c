@@ -1,8 +1,8 @@
 /* session_message.c - from the end of the content to its reply.
  *
- *   MESSAGE  the header section as a list, hops, policy
+ *   MESSAGE  keys of signatures that are still asked for (session_dkim.c), the header section as a list, hops, policy
  *   ROUTE    policy, once per recipient domain, if any has the hook
- *   COMMIT   Received on top, envelope and header section to the store; waits until the message is durable; 250
+ *   COMMIT   our signatures and Received on top, envelope and header section to the store; waits until it is durable; 250
  *
  * Ways it fails: the content was refused while it came (the reply is kept in msg->fail), too many hops, a policy refuses, holds or
  * discards, the store cannot commit (452: the client keeps the message).

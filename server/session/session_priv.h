@@ -8,6 +8,7 @@
  *   2. txn != NULL exactly while a transaction is open (MAIL was accepted, or its refusal waits for RCPT).
  *   3. msg != NULL exactly while a body is being received or committed.
  *   4. At most one of call, commit, reverse, tls->handshake, auth->exchange is pending, but that reverse and tls may be both.
+ *      The keys that msg->dkim wants are asked for beside them, also while the body comes.
  *   5. What a pending call or commit may look at (views, conn_mem, helo_mem, txn_mem) stays until it has answered.
  *
  *   6. While tls != NULL a handshake is under way: the stream is the TLS filter's and `stream` is NULL.
