@@ -146,7 +146,7 @@ local events = {
   { "config_refused", "error", "a configuration has a mistake and changed nothing", { "file", "at", "text", "count" } },
   { "config_warning", "warn", "a configuration is in force but odd", { "file", "at", "text" } },
   { "file_taken", "info", "a file beside the configuration was changed, and is used from now on", { "what", "text" } },
-  { "file_refused", "error", "a file beside the configuration cannot be used as it is now; what was there before goes on", failure },
+  { "file_refused", "error", "a file beside the configuration cannot be used as it is; what was there before goes on", failure },
   { "token_failing", "warn", "no access token can be had for a login, or a new refresh token could not be kept", failure },
   { "listener_opened", "info", "it accepts connections", { "listener", "addr", "tls" } },
   { "listener_closed", "info", "it accepts no more", { "listener", "addr" } },
