@@ -109,6 +109,7 @@ struct link_tls {
 	struct tls_handshake handshake;
 	struct dns_query tlsa;
 	bool tlsa_used;
+	struct span tlsa_base; /* whose records they are (RFC 7672 section 2.2.3) */
 	struct tls_tlsa record[LINK_TLSA_MAX];
 	size_t nrecords;
 	/* For the log, also when the connection is gone. */

@@ -72,6 +72,8 @@ static void take_records(struct link_tls *s, const struct dns_answer *a)
 	s->verify = s->nrecords ? TLS_VERIFY_DANE : TLS_VERIFY_NONE;
 }
 
+static void ask_tlsa(struct link *l, struct span base);
+
 static void on_tlsa(struct op *op)
 {
 	struct link *l = container_of(op, struct link, tls.tlsa.op);
@@ -84,7 +86,7 @@ static void on_tlsa(struct op *op)
 	if (a->result == DNS_TEMPFAIL || a->result == DNS_INVALID || l->tls.tlsa.stale) {
 		char text[200];
 		snprintf(text, sizeof text, "the TLSA records of %.*s could not be learned: %s",
-			 SPAN_ARG(l->mx.targets[l->target_at].host),
+			 SPAN_ARG(l->tls.tlsa_base),
 			 l->tls.tlsa.stale ? "nobody answers" : a->why);
 		const struct link_trouble t = {
 			.what = "TLSA", .enhanced = SMTP_ENHANCED(4, 7, 5), .text = span_of(text), .tls = true
@@ -92,19 +94,26 @@ static void on_tlsa(struct op *op)
 		link_next_target(l, &t);
 		return;
 	}
+	const struct mx_target *t = &l->mx.targets[l->target_at];
 	if (a->result == DNS_OK && a->authenticated)
 		take_records(&l->tls, a);
+	else if (t->canonical.n && span_eq(l->tls.tlsa_base, t->canonical)) {
+		ask_tlsa(l, t->host); /* RFC 7672 section 2.2.3: then those of the name as it was */
+		return;
+	}
 	settle(l);
 }
 
-static void ask_tlsa(struct link *l)
+static void ask_tlsa(struct link *l, struct span base)
 {
-	const struct mx_target *t = &l->mx.targets[l->target_at];
 	char name[DNS_NAME_MAX + 16];
-	const int n = snprintf(name, sizeof name, "_%u._tcp.%.*s", l->port, SPAN_ARG(t->host));
+	const int n = snprintf(name, sizeof name, "_%u._tcp.%.*s", l->port, SPAN_ARG(base));
 
 	l->step = LINK_ASKING_TLSA;
+	if (l->tls.tlsa_used)
+		dns_query_deinit(&l->tls.tlsa);
 	l->tls.tlsa_used = true;
+	l->tls.tlsa_base = base;
 	dns_query_init(&l->tls.tlsa, on_tlsa);
 	require(n > 0 && (size_t)n < sizeof name);
 	require(dns_query_start(&l->tls.tlsa, l->d->dns, &l->scope, DNS_TLSA, span_make(name, (size_t)n),
@@ -155,7 +164,7 @@ void link_tls_demand(struct link *l)
 	case ROUTE_TLS_DANE:
 		/* RFC 7672 section 2.2.1: where the way to the host is not signed, its records prove nothing. */
 		if (t->authenticated && !ip_parse(t->host, &literal)) {
-			ask_tlsa(l);
+			ask_tlsa(l, t->canonical.n ? t->canonical : t->host);
 			return;
 		}
 		break;

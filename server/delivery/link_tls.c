@@ -57,6 +57,7 @@ void link_tls_forget(struct link *l)
 		dns_query_deinit(&s->tlsa);
 	s->tlsa_used = false;
 	s->nrecords = 0;
+	s->tlsa_base = (struct span){ NULL, 0 };
 	s->required = s->plain = s->forged = s->on = s->verified = s->cert_ok = false;
 	s->verify = TLS_VERIFY_NONE;
 	s->version[0] = s->cipher[0] = 0;
@@ -138,9 +139,10 @@ static void say_how(const struct link *l, struct tls_connect *how, struct span n
 	const struct route *r = l->dest->route_config;
 	const struct mx_target *t = &l->mx.targets[l->target_at];
 
-	names[0] = t->host;
+	/* RFC 7672 sections 3.2.2 and 8.1: the name whose records they are. */
+	names[0] = l->tls.verify == TLS_VERIFY_DANE ? l->tls.tlsa_base : t->host;
 	names[1] = l->dest->next_hop;
-	*how = (struct tls_connect){ .sni = t->host, /* RFC 7672 section 8.1 */
+	*how = (struct tls_connect){ .sni = names[0],
 				     .verify = l->tls.verify,
 				     .names = names,
 				     .nnames = l->hop == LINK_HOP_MX && l->dest->next_hop.p[0] != '[' ? 2 : 1,

@@ -60,7 +60,13 @@ static struct span copy(char **at, struct span s)
 struct dns_answer *dns_answer_new(enum dns_type type, struct span name, const struct dns_record *records,
 				  size_t n)
 {
-	size_t bytes = sizeof(struct dns_answer) + n * sizeof *records + name.n;
+	return dns_answer_new_alias(type, name, (struct span){ NULL, 0 }, records, n);
+}
+
+struct dns_answer *dns_answer_new_alias(enum dns_type type, struct span name, struct span canonical,
+					const struct dns_record *records, size_t n)
+{
+	size_t bytes = sizeof(struct dns_answer) + n * sizeof *records + name.n + canonical.n;
 
 	require(n <= DNS_RECORDS_MAX);
 	for (size_t i = 0; i < n; i++)
@@ -73,6 +79,7 @@ struct dns_answer *dns_answer_new(enum dns_type type, struct span name, const st
 		.refs = 1, .type = type, .result = n ? DNS_OK : DNS_NODATA, .why = "", .bytes = bytes, .n = n
 	};
 	a->name = copy(&at, name);
+	a->canonical = copy(&at, canonical);
 	for (size_t i = 0; i < n; i++) {
 		a->record[i] = records[i];
 		a->record[i].data = copy(&at, records[i].data);

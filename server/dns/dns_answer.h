@@ -75,14 +75,19 @@ struct dns_answer {
 	/* The least one on the way to the records; of a negative answer what its SOA says, or 0. */
 	uint32_t ttl_s;
 	struct span name; /* what was asked for */
-	size_t bytes;     /* of this block */
-	size_t n;         /* > 0 only with DNS_OK */
+	struct span
+		canonical; /* the name that its aliases (CNAME) led to, as in a zone file; empty: there are none */
+	size_t bytes;      /* of this block */
+	size_t n;          /* > 0 only with DNS_OK */
 	struct dns_record record[];
 };
 
 /* Copies all that it is given but @why. One reference is the caller's. */
 struct dns_answer *dns_answer_new(enum dns_type type, struct span name, const struct dns_record *records,
 				  size_t n);
+/* Of a name that is an alias of @canonical; empty: it is none. */
+struct dns_answer *dns_answer_new_alias(enum dns_type type, struct span name, struct span canonical,
+					const struct dns_record *records, size_t n);
 /* Without records; @why is constant, or NULL. */
 struct dns_answer *dns_answer_new_empty(enum dns_type type, struct span name, enum dns_result result,
 					const char *why);

@@ -272,7 +272,9 @@ static int conclude(const struct message *m, struct dns_answer **answer_r)
 
 	struct dns_answer *a;
 	if (n && rcode == RCODE_NOERROR) {
-		a = dns_answer_new(m->type, dns_name_span(m->asked), records, n);
+		const bool alias = !span_eq(name, dns_name_span(m->asked));
+		a = dns_answer_new_alias(m->type, dns_name_span(m->asked), alias ? name : SPAN(""), records,
+					 n);
 		a->ttl_s = ttl_s < a->ttl_s ? ttl_s : a->ttl_s;
 	} else if (rcode == RCODE_NOERROR && is_referral(m)) {
 		a = empty(m, DNS_TEMPFAIL, "the DNS server does not resolve names for us");

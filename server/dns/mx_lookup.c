@@ -94,10 +94,22 @@ static uint32_t own_preference(const struct mx_lookup *m)
 	return UINT16_MAX + 1U;
 }
 
-/* One block: the targets, then the names of their hosts. */
+/* One block: the targets, then the names of their hosts, and what these are aliases of, by family. */
+static struct span put_name(char **at, struct span name)
+{
+	const struct span put = { *at, name.n };
+
+	if (name.n > DNS_NAME_MAX) /* an alias of something with many escapes: no host */
+		return (struct span){ NULL, 0 };
+	if (name.n)
+		memcpy(*at, name.p, name.n);
+	*at += name.n;
+	return put;
+}
+
 static void make_targets(struct mx_lookup *m, uint32_t limit)
 {
-	m->targets = mem_alloc(MX_ADDRS_MAX * sizeof *m->targets + m->hosts_n * sizeof m->domain.s);
+	m->targets = mem_alloc(MX_ADDRS_MAX * sizeof *m->targets + 3 * m->hosts_n * sizeof m->domain.s);
 	char *names = (char *)&m->targets[MX_ADDRS_MAX];
 
 	for (size_t i = 0; i < m->hosts_n && m->hosts[i].preference < limit; i++) {
@@ -105,15 +117,17 @@ static void make_targets(struct mx_lookup *m, uint32_t limit)
 		const struct dns_answer *v4 = address_answer(h, V4), *v6 = address_answer(h, V6);
 		struct ip_addr addrs[MX_HOST_ADDRS_MAX];
 		const size_t n = mx_addrs_order(v4, v6, m->config.families, &m->config.random, addrs);
-		const struct span name = { names, h->name.n };
+		const struct span name = put_name(&names, dns_name_span(&h->name)),
+				  c4 = put_name(&names, v4->canonical), c6 = put_name(&names, v6->canonical);
 
-		memcpy(names, h->name.s, h->name.n);
-		names += sizeof m->domain.s;
 		for (size_t k = 0; k < n && m->n < MX_ADDRS_MAX; k++) {
 			const bool authenticated =
 				m->mx_authenticated && (addrs[k].len == 4 ? v4 : v6)->authenticated;
-			m->targets[m->n++] =
-				(struct mx_target){ name, addrs[k], h->preference, authenticated };
+			m->targets[m->n++] = (struct mx_target){ .host = name,
+								 .canonical = addrs[k].len == 4 ? c4 : c6,
+								 .addr = addrs[k],
+								 .preference = h->preference,
+								 .authenticated = authenticated };
 		}
 	}
 }

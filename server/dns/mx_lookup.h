@@ -25,6 +25,8 @@ struct mx_config {
 
 struct mx_target {
 	struct span host; /* the name its certificate should have; without a name the text of the address */
+	struct span
+		canonical; /* what that is an alias of; empty: it is none (and an MX host should not be one) */
 	struct ip_addr addr;
 	uint16_t preference;
 	bool authenticated; /* MX and address records both were (see dns_answer.h) */

@@ -292,6 +292,8 @@ static void a_server_says_it_too(void)
 	     "");
 	CHECK_INT(20, b.m.ttl_s);
 	CHECK(!b.m.targets[0].authenticated); /* it is not trusted here */
+	for (size_t i = 0; i < 2; i++)
+		CHECK_SPAN("host.example.org", b.m.targets[i].canonical);
 	bed_stop(&b);
 }
 

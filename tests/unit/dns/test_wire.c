@@ -272,6 +272,7 @@ static void aliases_are_followed_in_any_order(void)
 	CHECK_INT(7, a->record[0].addr.b[3]);
 	CHECK_INT(20, a->ttl_s); /* of the shortest-lived step */
 	CHECK_SPAN("www.example.org", a->name);
+	CHECK_SPAN("c.example.net", a->canonical);
 	dns_answer_unref(&a);
 }
 
