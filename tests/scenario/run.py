@@ -238,8 +238,8 @@ class Scenario:
         pki.Pki(self.bed.path(words[1])).ca(words[2])
 
     def do_cert(self, words, under):
-        if not any("=" in word for word in words):  # likewise
-            ca = self.thing(words[4], certs.Ca) if words[3:4] == ["by"] else None
+        if len(words) == 3 or words[3] == "by":  # a neighbour's
+            ca = self.thing(words[4], certs.Ca) if len(words) > 3 else None
             self.things[words[1]] = certs.Cert(self.bed.dir, words[1], words[2].split(","), ca)
             return
         more = self.fields(words[3:])

@@ -1,17 +1,14 @@
-"""certs.py - certificates for tests, by openssl's command line: a CA, what it signs, what signs itself.
+"""certs.py - certificates of neighbours, as objects over pki.py: a CA, what it signs, what signs itself.
 
     ca = Ca(directory, "a1")
     cert = Cert(directory, "k1", ["mx.example.org", "127.0.0.1"], ca)      without a CA it signs itself
-    ... ca.path ... cert.path (certificate, chain and key in one file) ... cert.tlsa ("3 1 1 hex")
+    ... ca.path ... cert.path (certificate and key in one file; also apart, as .crt and .key) ... cert.tlsa ("3 1 1 hex")
 """
 import hashlib
 import ipaddress
 import os
-import subprocess
 
-
-def openssl(*arguments):
-    return subprocess.run(["openssl", *arguments], check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL).stdout
+import pki
 
 
 def read(path):
@@ -29,10 +26,9 @@ def alternative(name):
 
 class Ca:
     def __init__(self, directory, name):
-        self.path = os.path.join(directory, name + ".pem")
-        self.key = os.path.join(directory, name + ".key")
-        openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "30",
-                "-subj", "/CN=Test CA " + name, "-keyout", self.key, "-out", self.path)
+        pki.Pki(directory).ca(name)
+        self.base = os.path.join(directory, name)
+        self.path, self.key = self.base + ".pem", self.base + ".key"
 
 
 class Cert:
@@ -40,14 +36,10 @@ class Cert:
 
     def __init__(self, directory, name, names, ca=None, days=30):
         base = os.path.join(directory, name)
-        self.path, key, request, crt = base + ".pem", base + ".key", base + ".csr", base + ".crt"
-        with open(base + ".ext", "w", encoding="utf-8") as f:
-            f.write("subjectAltName=%s\n" % ",".join(alternative(n) for n in names))
-        openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-subj", "/CN=" + names[0],
-                "-keyout", key, "-out", request)
-        signer = ["-CA", ca.path, "-CAkey", ca.key, "-CAcreateserial"] if ca else ["-signkey", key]
-        openssl("x509", "-req", "-in", request, *signer, "-days", str(days), "-extfile", base + ".ext", "-out", crt)
+        pki.Pki(directory).cert(name, ",".join(alternative(n) for n in names), ca.base if ca else None, days=days)
+        self.path = base + ".pem"
+        os.replace(self.path, base + ".crt")
         with open(self.path, "wb") as f:
-            f.write(read(crt) + read(key))
-        os.chmod(self.path, 0o600)
-        self.tlsa = "3 1 1 " + hashlib.sha256(openssl("pkey", "-in", key, "-pubout", "-outform", "DER")).hexdigest()
+            os.chmod(self.path, 0o600)
+            f.write(read(base + ".crt") + read(base + ".key"))
+        self.tlsa = "3 1 1 " + hashlib.sha256(pki.openssl("pkey", "-in", base + ".key", "-pubout", "-outform", "DER")).hexdigest()
