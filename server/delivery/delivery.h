@@ -6,7 +6,8 @@
  * Ownership: delivery_new()'s result is the worker's. Configuration (routes) is borrowed until delivery_configure() replaced it.
  * Threads:   the worker's loop.
  * Limits:    links_max per worker; per destination what the ledger says.
- * Tests:     tests/unit/delivery/test_link.c, test_notice.c, tests/scenario/
+ * Tests:     tests/unit/delivery/test_link.c, test_link_tls.c, test_link_auth.c, test_notice.c, tests/fuzz/fuzz_delivery_link.c,
+ *            tests/scenario/
  */
 #pragma once
 

@@ -69,7 +69,8 @@ begins a comment line.
     cli r1 1 queue ls --json ~ text       it ends with that status
     wait 0.5
 
-In what is indented, and in these lines, @DIR@ is the relay's directory, @r1.dir@ that of another, @s1@ the port of a neighbour. What listens uses port 0:
+In what is indented, and in these lines, @DIR@ is the relay's directory, @r1.dir@ that of another, @r1:listener@ the port of its
+listener, @s1@ that of a neighbour. What listens uses port 0:
 the system chooses. A failure names the file and the line; then the relay's log follows.
 """
 import os
@@ -136,6 +137,7 @@ class Scenario:
                 text = text.replace("@%s@" % name, str(thing.port))
             if isinstance(thing, b.Relay):
                 text = text.replace("@%s.dir@" % name, thing.dir)
+                text = re.sub("@%s:([^@]+)@" % re.escape(name), lambda m, relay=thing: str(relay.port(m.group(1))), text)
             if isinstance(thing, (certs.Ca, certs.Cert)):
                 text = text.replace("@%s@" % name, thing.path)
             if isinstance(thing, certs.Cert):
