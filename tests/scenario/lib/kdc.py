@@ -123,10 +123,10 @@ class Kdc:
         write(self.path("kdc.conf"), KDC_CONF % {"port": self.port, "realm": self.realm, "dir": self.dir})
         write_conf(self.path("krb5.conf"), [self.port], self.realm)
 
-    def serve(self):
+    def serve(self, **env):
         """Starts the server, again after stop(): on the same port."""
-        self.process = subprocess.Popen([program("krb5kdc"), "-n", "-P", self.path("pid")], env=self.env(), stdin=subprocess.DEVNULL,
-                                        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self.process = subprocess.Popen([program("krb5kdc"), "-n", "-P", self.path("pid")], env=dict(self.env(), **env),
+                                        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         bed.wait_until("the KDC to listen", self._listening)
         return self
 
