@@ -28,6 +28,7 @@ struct session_dkim {
 	bool verifies; /* verify is in use */
 	bool awaited;  /* the session waits for it */
 	bool finished;
+	struct span signed_by; /* a domain of the signer's */
 };
 
 static void dkim_free(struct session_dkim *d)
@@ -153,6 +154,7 @@ static int sign(struct session *s, const uint8_t *hash, int64_t now_s)
 	int n = dkim_sign(s->listener->signer, h, hash, now_s, &made);
 
 	if (n > 0) {
+		s->msg->dkim->signed_by = dkim_signer_domain(s->listener->signer, h);
 		const struct span kept = arena_dup(h->arena, buf_span(&made));
 		if (!kept.p || mail_head_parse(h->arena, kept, kept.n, &fields) < 0)
 			n = -ERR_TOOBIG;
@@ -211,4 +213,27 @@ int session_dkim_finish_head(struct session *s, struct buf *out)
 		err = mail_field_write(out, SPAN("Authentication-Results"), buf_span(&results), 0);
 	buf_free(&results);
 	return err < 0 ? err : 0;
+}
+
+void session_dkim_log(struct session *s, struct log_rec *r)
+{
+	const struct session_dkim *d = s->msg->dkim;
+	const struct dkim_verify *v = s->msg->view.dkim;
+
+	if (d && d->signed_by.n)
+		log_str(r, LOG_F_SIGNED_BY, d->signed_by);
+	if (!v || !v->n)
+		return;
+	struct json *j = log_json(r, LOG_F_DKIM);
+	json_array(j, NULL);
+	for (size_t i = 0; i < v->n; i++) {
+		const struct dkim_outcome *o = &v->outcome[i];
+		json_object(j, NULL);
+		json_str(j, "domain", o->domain);
+		json_str(j, "selector", o->selector);
+		json_cstr(j, "result", dkim_result_name(o->result));
+		json_cstr(j, "reason", o->why);
+		json_object_end(j);
+	}
+	json_array_end(j);
 }

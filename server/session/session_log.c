@@ -164,6 +164,7 @@ void session_log_accepted(struct session *s)
 	message(s, &r);
 	log_int(&r, LOG_F_DURATION_US, now - m->began_us);
 	log_int(&r, LOG_F_COMMIT_US, now - m->commit_started_us);
+	session_dkim_log(s, &r);
 	whole_path(s, &r, LOG_F_DECISIONS);
 	log_end(&r);
 }

@@ -252,6 +252,8 @@ bool session_dkim_pending(const struct session *s);
 void session_dkim_drop_forged(struct session *s);
 /* The head is as it will be sent, but for trace fields: signs it, and adds what goes above Received to @out. 0 or -ERR_x. */
 int session_dkim_finish_head(struct session *s, struct buf *out);
+/* Whose signature the message got, and what those were worth that it had. */
+void session_dkim_log(struct session *s, struct log_rec *r);
 void session_dkim_free(struct session *s);
 
 /* ---- session_message.c: from the end of the content to its reply ---- */

@@ -211,10 +211,13 @@ static void a_seal_is_put_on_top(void)
 	d.b.listener.own_hops_max = 10;
 	bed_ehlo(&d.b);
 	send_message(&d.b, shapes[0]);
+	HAS(bed_log(&d.b), "\"signed_by\":\"relay.example.edu\"");
 	CHECK(span_starts(buf_span(&d.b.store.msg[0].octets), SPAN("ARC-Seal: i=1; a=rsa-sha256; cv=none;")));
 	send_message(&d.b, buf_span(&d.b.store.msg[0].octets));
 	CHECK(span_starts(buf_span(&d.b.store.msg[1].octets), SPAN("ARC-Seal: i=2; a=rsa-sha256; cv=pass;")));
 	HAS(kept(&d.b, 1), "arc=pass");
+	HAS(bed_log(&d.b),
+	    "\"dkim\":[{\"domain\":\"relay.example.edu\",\"selector\":\"r1\",\"result\":\"pass\",\"reason\":\"\"}");
 	/* Somebody changes what is under the seals: the next one says so, and is the last. */
 	struct buf m = BUF_INIT(100000);
 	buf_add_span(&m, buf_span(&d.b.store.msg[1].octets));
