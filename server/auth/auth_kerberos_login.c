@@ -22,7 +22,7 @@
 
 /* What a thread of the pool keeps. */
 struct thread_mine {
-	struct auth_krb5 *krb5;
+	struct auth_krb5 *krb5 = NULL;
 	unsigned generation;
 };
 
@@ -111,7 +111,7 @@ static void login_run(struct auth_job *job, void **mine)
 {
 	struct login *l = container_of(job, struct login, job);
 	struct auth_kerberos *b = l->b;
-	struct auth_krb5 *krb5;
+	struct auth_krb5 *krb5 = NULL;
 	struct errtext e = { "" };
 
 	pthread_mutex_lock(&b->lock);
