@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """test_readme.py ROOT - what README.md says is so (in the environment: POSTERN=path).
 
-Every fenced block is tried out. `lua config` must pass `postern check` and, moved to loopback, be served; `lua policy` must load and
+Every fenced block is tried out. `lua config` must pass `postern check`, and the first one, moved to loopback, be served; `lua policy` must load and
 decide beside it; each line of `sh` is a program of ours that exists, or a command that is run, as it is written, against the server
 that runs. What the tables promise of that server, and every link, is looked at too. A failure names the line of README.md.
 """
+import glob
 import http.client
 import json
 import os
@@ -21,6 +22,7 @@ ROOT = os.path.abspath(sys.argv[1])
 sys.path.insert(0, os.path.join(ROOT, "tests", "scenario", "lib"))
 
 import bed  # noqa: E402
+import certs  # noqa: E402
 
 SENDER, RECIPIENT = "a@example.edu", "b@example.org"  # whom the commands of README.md name
 
@@ -60,6 +62,13 @@ def one(blocks, kind):
     found = [b for b in blocks if b.kind == kind]
     if len(found) != 1:
         fail(1, "%d blocks `%s`, expected one", len(found), kind)
+    return found[0]
+
+
+def first_of(blocks, kind):
+    found = [b for b in blocks if b.kind == kind]
+    if not found:
+        fail(1, "no block `%s`", kind)
     return found[0]
 
 
@@ -106,6 +115,22 @@ def check_config(directory, config):
     at = "postern.lua:%d:" % (config.text.count("\n") + 2)
     if at not in run(directory, ["check", "--config", "postern.lua"], status=1, line=config.line):
         fail(config.line, "a mistake was not told with %s", at)
+
+
+def check_other_config(directory, config):
+    """It may name files: certificates, keys, secrets, users."""
+    for name in ("tls", "dkim", "secrets", "keys"):
+        os.makedirs(os.path.join(directory, name))
+    made = certs.Cert(directory, "made", ["smtp-relay.example.edu"])
+    os.rename(made.path, os.path.join(directory, "tls", "fullchain.pem"))
+    os.rename(os.path.join(directory, "made.key"), os.path.join(directory, "tls", "key.pem"))
+    run(directory, ["dkim", "keygen", "--selector", "relay", "--domain", "example.edu", "--out", "keys"], line=config.line)
+    os.rename(glob.glob(os.path.join(directory, "keys", "*.pem"))[0], os.path.join(directory, "dkim", "relay.pem"))
+    run(directory, ["user", "add", "copier7", "--generate", "--file", "users"], line=config.line)
+    write(directory, "secrets/upstream", "not a secret\n")
+    os.chmod(os.path.join(directory, "secrets", "upstream"), 0o600)
+    write(directory, "postern.lua", config.text.replace("/etc/postern/", directory + "/"))
+    run(directory, ["check", "--config", "postern.lua"], line=config.line)
 
 
 def check_policy(directory, config, policy):
@@ -290,10 +315,13 @@ def main():
     for block in blocks:
         if block.kind not in ("sh", "lua config", "lua policy"):
             fail(block.line, "nobody tries out a block `%s`", block.kind)
-    config, policy = one(blocks, "lua config"), one(blocks, "lua policy")
+    config, policy = first_of(blocks, "lua config"), one(blocks, "lua policy")
     missing = check_words(prose)
     with bed.Bed() as place:
         check_config(place.path("check"), config)
+        for other in blocks:
+            if other.kind == "lua config" and other is not config:
+                check_other_config(place.path("other-%d" % other.line), other)
         check_policy(place.path("policy"), config, policy)
         missing += check_live(place.path("live"), config, blocks, prose)
     for text in missing:
