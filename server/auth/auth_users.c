@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "auth/auth_cache.h"
 #include "auth/auth_saslprep.h"
@@ -351,6 +352,13 @@ static const struct auth_backend_ops users_ops = {
 	.free = users_free,
 };
 
+static unsigned default_threads(void)
+{
+	const long half = sysconf(_SC_NPROCESSORS_ONLN) / 2;
+
+	return half < 2 ? 2 : half < AUTH_USERS_THREADS_MAX ? (unsigned)half : AUTH_USERS_THREADS_MAX;
+}
+
 int auth_users_new(const struct auth_users_config *cfg, struct auth_backend **b_r, struct errtext *e)
 {
 	char *file = mem_strndup(cfg->file.p, cfg->file.n);
@@ -373,7 +381,7 @@ int auth_users_new(const struct auth_users_config *cfg, struct auth_backend **b_
 				 : cfg->cache_us > 0 ? cfg->cache_us
 						     : 0;
 	err = auth_cache_init(&u->cache, AUTH_USERS_CACHE_MAX, cache_us, 0);
-	u->pool = work_pool_new("users", cfg->threads ? cfg->threads : AUTH_USERS_THREADS,
+	u->pool = work_pool_new("users", cfg->threads ? cfg->threads : default_threads(),
 				cfg->queue_max ? cfg->queue_max : AUTH_USERS_QUEUE_MAX);
 	if (err < 0) {
 		errtext_set(e, -err, "%s: no random numbers", file);

@@ -18,11 +18,11 @@
 #include "auth/auth_users_file.h"
 #include "base/err.h"
 
-enum { AUTH_USERS_THREADS = 2, AUTH_USERS_QUEUE_MAX = 1000, AUTH_USERS_CACHE_MAX = 10000 };
+enum { AUTH_USERS_THREADS_MAX = 8, AUTH_USERS_QUEUE_MAX = 1000, AUTH_USERS_CACHE_MAX = 10000 };
 
 struct auth_users_config {
 	struct span file;
-	unsigned threads;   /* 0: AUTH_USERS_THREADS */
+	unsigned threads;   /* 0: half the processors, 2 to AUTH_USERS_THREADS_MAX */
 	unsigned queue_max; /* 0: AUTH_USERS_QUEUE_MAX */
 	int64_t timeout_us; /* 0: 20 s; then nobody can say */
 	int64_t cache_us; /* how long a right password is known; < 0: not at all; 0: AUTH_CACHE_RIGHT_MAX_US, the most */
