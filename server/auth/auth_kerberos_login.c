@@ -22,7 +22,7 @@
 
 /* What a thread of the pool keeps. */
 struct thread_mine {
-	struct auth_krb5 *krb5 = NULL;
+	struct auth_krb5 *krb5;
 	unsigned generation;
 };
 
