@@ -70,8 +70,8 @@ class World:
         must(done.returncode == 0, done.stderr.decode())
 
     def logged_in(self, mech, count=1):
-        self.relay.wait_for(event="authenticated", mech=mech, user=USER, backend="users")
-        must(len(self.relay.events(event="authenticated", mech=mech)) == count, mech, "in the log:", self.relay.log_text()[-2000:])
+        b.wait_until(lambda: "%d logins by %s in the log:\n%s" % (count, mech, self.relay.log_text()[-2000:]),
+                     lambda: len(self.relay.events(event="authenticated", mech=mech, user=USER, backend="users")) == count)
 
     def no_secrets(self):
         for directory, _, files in os.walk(self.bed.path("relay")):
