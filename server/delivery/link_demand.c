@@ -3,8 +3,8 @@
  *   1. link_tls_begin   a job is taken: the route's level, REQUIRETLS
  *   2. link_tls_demand  a target is chosen: what that means for it. For DANE its TLSA records are asked for
  *   3. settle           a login, and REQUIRETLS, want a server that is known; then it is dialled
- * How it fails: TLSA records that cannot be learned make a target count as unreachable (RFC 7672 section 2.1.2), as does a host that
- * the domain's MTA-STS policy does not name (RFC 8461 section 4.1).
+ * How it fails: TLSA records that cannot be learned make a target count as unreachable (RFC 7672 section 2.1.2), as does a host
+ * that the domain's MTA-STS policy does not name (RFC 8461 section 4.1).
  */
 #include "delivery/delivery_priv.h"
 
