@@ -41,7 +41,7 @@ local log_levels = require "schema.log_events".levels
 local lax = { "space", "brackets", "trailing-dot", "underscore", "unqualified", "dots", "long", "literal", "helo", "argument" }
 local offered = { "PIPELINING", "SIZE", "8BITMIME", "SMTPUTF8", "CHUNKING", "BINARYMIME", "ENHANCEDSTATUSCODES",
   "DSN", "DELIVERBY",
-  "ETRN", "HELP", "STARTTLS", "AUTH" }
+  "ETRN", "HELP", "STARTTLS", "REQUIRETLS", "AUTH" }
 local used = { "PIPELINING", "SIZE", "8BITMIME", "SMTPUTF8", "CHUNKING", "BINARYMIME", "ENHANCEDSTATUSCODES", "DSN", "DELIVERBY" }
 
 local server_mechanisms = { "SCRAM-SHA-256-PLUS", "SCRAM-SHA-256", "GSSAPI", "EXTERNAL", "PLAIN", "LOGIN" }

@@ -100,6 +100,10 @@ static int take_line(struct simulate_request *req, struct span line, bool *has_m
 		return add_to(req, value, why);
 	else if (span_eq(key, SPAN("plain")))
 		req->plain_helo = true;
+	else if (span_eq(key, SPAN("tls")))
+		req->tls = true;
+	else if (span_eq(key, SPAN("auth")))
+		req->auth = value;
 	else if (span_eq(key, SPAN("offline")))
 		req->offline = true;
 	else if (span_eq(key, SPAN("message")))

@@ -3,6 +3,7 @@
  */
 #include "auth/auth_gssapi.h"
 #include "auth/auth_kerberos.h"
+#include "auth/auth_saslauthd.h"
 #include "auth/auth_sasldb.h"
 #include "auth/auth_users.h"
 #include "main/config_priv.h"
@@ -143,6 +144,16 @@ static int make_sasldb(struct config_build *b, struct made *m, struct errtext *e
 	return err;
 }
 
+static int make_saslauthd(struct config_build *b, struct made *m, struct errtext *e)
+{
+	const struct config_value *v = config_get(b->root, "saslauthd");
+	const struct auth_saslauthd_config cfg = { .socket = config_span(v, "socket"),
+						   .service = config_span(v, "service"),
+						   .realm = config_span(v, "realm") };
+
+	return auth_saslauthd_new(&cfg, &m->backend, e);
+}
+
 /* ---- all -------------------------------------------------------------------------------------------------------------- */
 
 static const struct maker {
@@ -154,6 +165,7 @@ static const struct maker {
 	{ "gssapi", "kerberos", make_gssapi },
 	{ "users", "users", make_users },
 	{ "sasldb", "sasldb", make_sasldb },
+	{ "saslauthd", "saslauthd", make_saslauthd },
 };
 
 static int refresh_backend(void *thing, struct errtext *e)

@@ -142,6 +142,8 @@ static struct session_listener session_of(struct config_build *b, const struct c
 		s.ext |= SMTP_EXT_ETRN;
 	if (s.tls.mode == SESSION_TLS_OPTIONAL || s.tls.mode == SESSION_TLS_REQUIRED)
 		s.ext |= SMTP_EXT_STARTTLS;
+	if (s.tls.server)
+		s.ext |= SMTP_EXT_REQUIRETLS; /* said under TLS only: RFC 8689 section 2 */
 	if (s.auth.server)
 		s.ext |= SMTP_EXT_AUTH;
 	s.ext &= ~config_extensions(b, config_get(v, "hide"));

@@ -261,6 +261,15 @@ static int find_listener(struct simulation *s, struct ip_endpoint *at_r, struct 
 	return 0;
 }
 
+/* "user@REALM" has a realm. */
+static struct session_pretend pretend_of(const struct simulate_request *req)
+{
+	const ptrdiff_t at = span_rfind_char(req->auth, '@');
+
+	return (struct session_pretend){ .user = req->auth,
+					 .realm = at < 0 ? SPAN("") : span_skip(req->auth, (size_t)at + 1) };
+}
+
 static void start_session(struct simulation *s, const struct ip_endpoint *at)
 {
 	struct stream *stream = simulate_client_connect(&s->client, s->loop);
@@ -268,6 +277,7 @@ static void start_session(struct simulation *s, const struct ip_endpoint *at)
 
 	stream->peer = (struct ip_endpoint){ .addr = s->req->client, .port = 49152 };
 	stream->local = *at;
+	s->pretend = pretend_of(s->req);
 	s->env = (struct session_env){ .loop = s->loop,
 				       .dns = s->dns,
 				       .store = { &store_ops, s },

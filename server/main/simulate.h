@@ -5,7 +5,8 @@
  *   3. what was said by both and what the policies decided is written down
  *
  * The session, its texts and the policies are the server's own; limits are counted in a memory that begins empty, and messages go
- * to a store that forgets them. No port is bound, no socket opened but the resolver's.
+ * to a store that forgets them. No port is bound, no socket opened but the resolver's. A handshake and a password are taken as done
+ * and right where the listener lets the client come so far; nobody is asked.
  *
  * Threads: one, the caller's.
  * Errors:  -ERR_INVAL and others when it could not be begun; whatever the session comes to is a success.
@@ -31,6 +32,8 @@ struct simulate_request {
 		ptr; /* the client's name, which is taken to lead back to it; empty: the resolver is asked */
 	struct span helo;
 	bool plain_helo;  /* HELO instead of EHLO */
+	bool tls;         /* it says STARTTLS; where TLS comes first there is TLS anyhow */
+	struct span auth; /* who it is, and is believed to be; empty: it does not say AUTH */
 	bool offline;     /* no resolver is asked: names other than ptr do not exist */
 	struct span from; /* empty: the null path */
 	struct span to[SIMULATE_TO_MAX];

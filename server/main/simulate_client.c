@@ -140,6 +140,31 @@ static void say_mail(struct simulate_client *c)
 	    utf8 && (c->server.ext & SMTP_EXT_SMTPUTF8) ? " SMTPUTF8" : "");
 }
 
+static void say_helo(struct simulate_client *c)
+{
+	say(c, SIMULATE_HELO, "%s %.*s", c->req->plain_helo ? "HELO" : "EHLO", SPAN_ARG(c->req->helo));
+}
+
+/* A device sends its password whether that is offered or not; what it is told then is worth seeing. */
+static void say_auth(struct simulate_client *c)
+{
+	struct span offered = span_of(c->server.auth);
+	const struct span first = span_cut(&offered, ' ');
+	const bool plain = !first.n || smtp_ehlo_has_mech(&c->server, SPAN("PLAIN"));
+
+	say(c, SIMULATE_AUTH, "AUTH %.*s *", SPAN_ARG(plain ? SPAN("PLAIN") : first));
+}
+
+static void after_helo(struct simulate_client *c)
+{
+	if (c->req->tls && !c->tls && (c->server.ext & SMTP_EXT_STARTTLS))
+		say(c, SIMULATE_STARTTLS, "STARTTLS");
+	else if (c->req->auth.n && !c->authenticated)
+		say_auth(c);
+	else
+		say_mail(c);
+}
+
 static void say_rcpt(struct simulate_client *c)
 {
 	say(c, SIMULATE_RCPT, "RCPT TO:<%.*s>", SPAN_ARG(c->req->to[c->rcpt_at]));
@@ -194,8 +219,7 @@ static void on_reply(struct simulate_client *c, const struct smtp_reply *r)
 	switch (c->stage) {
 	case SIMULATE_GREETING:
 		if (ok)
-			say(c, SIMULATE_HELO, "%s %.*s", c->req->plain_helo ? "HELO" : "EHLO",
-			    SPAN_ARG(c->req->helo));
+			say_helo(c);
 		else
 			quit(c);
 		break;
@@ -203,7 +227,21 @@ static void on_reply(struct simulate_client *c, const struct smtp_reply *r)
 		if (!ok || smtp_ehlo_parse(r, &c->server) < 0)
 			quit(c);
 		else
+			after_helo(c);
+		break;
+	case SIMULATE_STARTTLS:
+		c->tls = ok;
+		if (ok)
+			say_helo(c);
+		else
+			quit(c);
+		break;
+	case SIMULATE_AUTH:
+		c->authenticated = ok;
+		if (ok)
 			say_mail(c);
+		else
+			quit(c);
 		break;
 	case SIMULATE_MAIL:
 		if (ok && c->req->nto)

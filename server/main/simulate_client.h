@@ -15,6 +15,8 @@
 enum simulate_stage {
 	SIMULATE_GREETING,
 	SIMULATE_HELO,
+	SIMULATE_STARTTLS,
+	SIMULATE_AUTH,
 	SIMULATE_MAIL,
 	SIMULATE_RCPT,
 	SIMULATE_DATA,
@@ -31,6 +33,7 @@ struct simulate_client {
 	struct smtp_reply_parser parser;
 	struct smtp_ehlo server;
 	enum simulate_stage stage;
+	bool tls, authenticated;
 	size_t rcpt_at, rcpts_accepted;
 	struct buf said;      /* the command that waits for its reply; empty: none, the greeting */
 	struct buf decisions; /* JSON, of those that were made since the last reply */

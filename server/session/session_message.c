@@ -216,7 +216,7 @@ static bool fill_envelope(struct session *s, struct envelope *env)
 				  .arrived_at_us = now,
 				  .sender = txn->view.sender_address,
 				  .session = span_of(s->conn.id.s),
-				  .device = s->conn.device,
+				  .device = s->conn.device.n ? s->conn.device : s->conn.auth_user,
 				  .listener = s->conn.listener,
 				  .helo = s->conn.helo,
 				  .client_name = s->conn.reverse == VIEW_REVERSE_PASS

@@ -28,6 +28,9 @@ begins a comment line.
                                   a certificate: relay.pem, relay.key; again: another one in its place
     join r1 both.pem relay.pem relay.key  a file of the content of others
     sasldb r1 sasldb2 user@realm password  an account, by saslpasswd2
+    mode r1 both.pem 644          who may read it
+    user r1 users add name password  a user of Postern's own file, by `postern user`; also passwd; disable, without password
+    nowhere r1 text               neither the log nor anything that was printed has the text, nor its base64
     relay r1                      `postern serve`; its configuration follows. Without a `hostname` in it, one line in front sets
                                   hostname, data_dir, control and one worker
     relay r1 fails ~ text         it must not start, and say why
@@ -101,6 +104,7 @@ class Scenario:
         self.things = {}
         self.kept = {}
         self.relay_of = {}  # of clients
+        self.printed = ""  # by command lines
 
     def fail(self, text):
         raise b.Failure("%s:%d: %s" % (self.path, self.at, text))
@@ -254,6 +258,9 @@ class Scenario:
             os.chmod(f.name, 0o600)
             f.write(text)
 
+    def do_mode(self, words, under):
+        os.chmod(self.bed.path(words[1], words[2]), int(words[3], 8))
+
     def do_sasldb(self, words, under):
         user, _, realm = words[3].rpartition("@")
         path = self.bed.path(words[1], words[2])
@@ -263,6 +270,22 @@ class Scenario:
                              timeout=30, check=False)
         if run.returncode != 0:
             self.fail("saslpasswd2: %s" % run.stderr.decode())
+
+    def do_user(self, words, under):
+        path = self.bed.path(words[1], words[2])
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        run = subprocess.run([b.POSTERN, "user", words[3], words[4], "--file", path], capture_output=True, timeout=60, check=False,
+                             input=(words[5] + "\n").encode() if len(words) > 5 else b"")
+        if run.returncode != 0:
+            self.fail("postern user: %s" % run.stderr.decode())
+
+    def do_nowhere(self, words, under):
+        relay = self.thing(words[1], b.Relay)
+        said = relay.log_text() + relay.process.out.all_text() + self.printed
+        plain = self.line.split(None, 2)[2]
+        for secret in [plain] + [sasl.b64(front + plain.encode())[len(front):-4] for front in (b"", b"xx", b"x")]:
+            if len(secret) > 3 and secret in said:
+                self.fail("%r was said in\n%s" % (secret, "\n".join(li for li in said.split("\n") if secret in li)))
 
     def configuration(self, name, under):
         text = self.block(under, name)
@@ -350,6 +373,7 @@ class Scenario:
             status = int(arguments.pop(0))
         run = self.thing(words[1], b.Relay).cli(*arguments, check=False)
         said = run.stdout.decode() + run.stderr.decode()
+        self.printed += said
         if run.returncode != status or wanted not in said:
             self.fail("expected status %d and %r, got status %d and\n%s" % (status, wanted, run.returncode, said))
 
@@ -421,6 +445,8 @@ class Scenario:
     def starttls(self, client, words):
         fails = words[:1] == ["fails"]
         more = self.fields(words[1:] if fails else words)
+        if "name" in more and not more["name"]:
+            more["name"] = None
         for name in ("ca", "cert", "key"):
             if name in more:
                 more[name] = self.bed.path(self.relay_of[client], more[name])
@@ -440,7 +466,7 @@ class Scenario:
         exchange = sasl.MECHANISMS[mechanism](*credentials)
         first = exchange.first()
         client.send(("AUTH %s%s\r\n" % (mechanism, "" if first is None else " " + first)).encode())
-        while client.peek().startswith("334"):
+        while exchange.expects_more and client.peek().startswith("334"):
             client.send(exchange.answer(client.reply()[0][4:]).encode() + b"\r\n")
 
     def do_client(self, words, under):

@@ -4,6 +4,7 @@
 For each configuration and client: the dialogue that `simulate --json` shows is held with a live server of the same configuration.
 Each reply must be the same, line for line; case ids, queue ids and session ids apart.
 """
+import base64
 import json
 import os
 import re
@@ -12,6 +13,7 @@ import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
 from bed import Bed, Client, Failure, POSTERN  # pylint: disable=wrong-import-position
+from pki import Pki  # pylint: disable=wrong-import-position
 
 MESSAGE = b"Subject: a test\nFrom: copier@example.edu\n\n.a dot\nbody\n"
 
@@ -22,6 +24,13 @@ return relay.policy { name = "stages", api = 1, setup = function()
   function on.connect(conn)
     if conn.remote_ip == "127.0.0.2" then return relay.reject { rule = "bad-client", text = "not from there" } end
     if conn.remote_ip == "127.0.0.3" then return relay.disconnect { rule = "go-away", text = "go away" } end
+  end
+  function on.starttls(conn)
+    if conn.helo then error "the name from before TLS" end
+    if not conn.tls_version then error "no TLS" end
+  end
+  function on.auth(conn, attempt)
+    if attempt.user == "elsewhere" then return relay.reject { rule = "not-here", text = "not from there" } end
   end
   function on.helo(conn, name)
     if name == "bad.example" then return relay.defer { rule = "bad-helo", text = "not with that name" } end
@@ -54,9 +63,17 @@ help_url = "https://help.example.edu/relay"
 route "*" { via = "[127.0.0.1]:1" }
 """
 
+TLS = TOP + """
+tls = { cert = "relay.pem", key = "relay.key" }
+users = { file = "users" }
+"""
+
 CONFIGS = {
     "stages": TOP + 'listener "l" { bind = "127.0.0.1:0", reverse_dns = false, policies = { use "stages" {} } }\n',
     "now": TOP + 'listener "l" { bind = "127.0.0.1:0", reverse_dns = false, policies = { use "stages" {} }, refuse_at = "now" }\n',
+    "tls": TLS + 'listener "l" { bind = "127.0.0.1:0", reverse_dns = false, policies = { use "stages" {} }, auth = { "users" } }\n',
+    "auth": TLS + 'listener "l" { bind = "127.0.0.1:0", reverse_dns = false, policies = { use "stages" {} }, tls = "required",\n'
+            '  auth = { "users" }, auth_required = true }\n',
     "nobody": TOP + 'listener "l" { bind = "127.0.0.1:0", reverse_dns = false, policies = {} }\n',
     "shipped": TOP + 'listener "l" { bind = "127.0.0.1:0", reverse_dns = false, message_size = "64KiB",\n'
                '  policies = { use "helo_characters" { forbidden = "&" }, use "stages" {} } }\n',
@@ -78,7 +95,14 @@ CASES = [
     ("127.0.0.1", ["--helo", "copier.example", "--from", "hold@example.edu"], ["b@example.org"]),
     ("127.0.0.1", ["--helo", "copier.example", "--from", "drop@example.edu"], ["b@example.org"]),
     ("127.0.0.1", ["--helo", "copier.example", "--from", "no@example.edu"], ["b@example.org"]),
+    ("127.0.0.1", ["--helo", "copier.example", "--from", "a@example.edu", "--tls"], ["b@example.org", "c@example.net"]),
+    ("127.0.0.1", ["--helo", "copier.example", "--from", "a@example.edu", "--auth", "copier7"], ["b@example.org"]),
+    ("127.0.0.1", ["--helo", "copier.example", "--from", "a@example.edu", "--tls", "--auth", "copier7"], ["b@example.org"]),
+    ("127.0.0.1", ["--helo", "copier.example", "--from", "a@example.edu", "--tls", "--auth", "elsewhere"], ["b@example.org"]),
+    ("127.0.0.2", ["--helo", "copier.example", "--from", "a@example.edu", "--tls", "--auth", "copier7"], ["b@example.org"]),
+    ("127.0.0.1", ["--helo", "bad.example", "--from", "a@example.edu", "--tls"], ["b@example.org"]),
 ]
+USERS = {"copier7": "swordfish", "elsewhere": "swordfish"}
 
 
 def same(lines):
@@ -107,8 +131,14 @@ def simulate(relay, client, options, recipients, message):
     return result
 
 
-def hold_live(relay, client, dialogue):
-    """The same commands; their replies."""
+def add_users(relay):
+    for name, password in USERS.items():
+        subprocess.run([POSTERN, "user", "add", name, "--file", os.path.join(relay.dir, "users")], input=password.encode() + b"\n",
+                       check=True, capture_output=True, timeout=60)
+
+
+def hold_live(relay, client, dialogue, user):
+    """The same commands; their replies. The password and the handshake are real here."""
     c = Client(relay.port("l"), source=client)
     replies = []
     for step in dialogue:
@@ -117,8 +147,13 @@ def hold_live(relay, client, dialogue):
         elif step["said"] == ".":
             c.send(MESSAGE.replace(b"\n.", b"\n..").replace(b"\n", b"\r\n") + b".\r\n")
             replies.append(c.reply())
+        elif step["said"] == "AUTH PLAIN *":
+            secret = base64.b64encode(("\0%s\0%s" % (user, USERS[user])).encode()).decode()
+            replies.append(c.command("AUTH PLAIN " + secret))
         else:
             replies.append(c.command(step["said"]))
+        if step["said"] == "STARTTLS" and step["code"] == 220:
+            c.starttls()
     c.close()
     return replies
 
@@ -128,7 +163,8 @@ def compare(relay, name, case, message):
     result = simulate(relay, client, options, recipients, message)
     if result["problems"]:
         raise Failure("%s: %r" % (name, result["problems"]))
-    replies = hold_live(relay, client, result["dialogue"])
+    user = options[options.index("--auth") + 1] if "--auth" in options else None
+    replies = hold_live(relay, client, result["dialogue"], user)
     for step, reply in zip(result["dialogue"], replies):
         want, got = same(reply or ["(closed)"]), same(simulated_lines(step))
         if want != got:
@@ -146,7 +182,11 @@ def main():
             message = bed.path("message.eml")
             with open(message, "wb") as f:
                 f.write(MESSAGE)
-            relay = bed.relay(config)
+            pki = Pki(bed.path("relay"))
+            pki.cert("relay", "DNS:relay.example.edu")
+            relay = bed.relay(config, start=False)
+            add_users(relay)
+            relay.start()
             for case in CASES:
                 compared += compare(relay, name, case, message)
     print("%d replies compared" % compared)

@@ -20,10 +20,11 @@ local function request(opt)
     if value:find("[%z\r\n]") then args.usage("--%s: a line end has no place there", key) end
     lines[#lines + 1] = key .. " " .. value
   end
-  for _, key in ipairs { "config", "client", "listener", "ptr", "from" } do add(key, opt[key]) end
+  for _, key in ipairs { "config", "client", "listener", "ptr", "from", "auth" } do add(key, opt[key]) end
   add("helo", opt.helo or opt.ptr or "[" .. (opt.client:find(":", 1, true) and "IPv6:" or "") .. opt.client .. "]")
   for _, to in ipairs(opt.to) do add("to", to) end
   if opt.plain_helo then add("plain", "1") end
+  if opt.tls then add("tls", "1") end
   if opt.offline then add("offline", "1") end
   if opt.message then add("message", "1") end
   return table.concat(lines, "\n") .. "\n\n" .. (opt.message and read(opt.message) or "")
@@ -114,7 +115,7 @@ end
 
 local function simulate(opt, rest)
   if #rest > 0 then args.usage("simulate takes no further words: %q", rest[1]) end
-  if opt.auth then args.usage("--auth: authentication comes with a later version") end
+  if opt.auth == "" then args.usage("--auth: whose name?") end
   for _, name in ipairs { "config", "client" } do
     if not opt[name] then args.usage("--%s is wanted; see postern simulate --help", name) end
   end
@@ -148,7 +149,8 @@ return {
       { "message", "FILE", "the message, - for standard input; without it, a small one" },
       { "listener", "NAME", "which listener; without it, the first" },
       { "offline", nil, "no resolver is asked: names other than --ptr do not exist" },
-      { "auth", "USER", "not in this version" },
+      { "tls", nil, "it says STARTTLS, if that is offered; the handshake is taken as done" },
+      { "auth", "USER", "it authenticates as this user, with a password that is taken as right; nobody is asked" },
     },
     run = simulate },
 }

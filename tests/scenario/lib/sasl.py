@@ -10,6 +10,8 @@ def b64(octets):
 
 
 class Plain:
+    expects_more = False
+
     def __init__(self, user, password, authzid=""):
         self.lines = [b64(("%s\0%s\0%s" % (authzid, user, password)).encode())]
 
@@ -21,6 +23,8 @@ class Plain:
 
 
 class Login:
+    expects_more = True
+
     def __init__(self, user, password):
         self.lines = [b64(user.encode()), b64(password.encode())]
 
@@ -34,6 +38,8 @@ class Login:
 
 class Scram:
     """SCRAM-SHA-256 (RFC 5802, RFC 7677), without channel binding."""
+
+    expects_more = True
 
     def __init__(self, user, password):
         self.password = password.encode()

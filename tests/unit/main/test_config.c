@@ -270,7 +270,8 @@ static void every_word_is_known(void)
 	CHECK_INT(SMTP_LAX_ALL, bed.cfg->profiles[0].lax);
 	bed_need(&bed, MINIMAL);
 	for (int i = 0; i < SMTP_EXT_COUNT_; i++) {
-		const uint32_t some = SMTP_EXT_ETRN | SMTP_EXT_STARTTLS | SMTP_EXT_AUTH; /* where options say so */
+		const uint32_t some = SMTP_EXT_ETRN | SMTP_EXT_STARTTLS | SMTP_EXT_REQUIRETLS |
+				      SMTP_EXT_AUTH; /* where options say so */
 		const uint32_t offered = (bed.cfg->listeners[0].session.ext | some) & (1u << i);
 		struct config_bed other;
 		bed_open(&other);
