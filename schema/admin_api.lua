@@ -93,9 +93,11 @@ return {
     { "GET", "/v1/tls-report", "how TLS with next hops fared today (UTC), as RFC 8460 has it", params = { "yesterday", "domain" },
       answer = { [200] = "the report's JSON document; policies is empty when there is nothing to report" } },
     { "GET", "/v1/bans", "clients and users that are turned away after failed logins, in no order", params = {},
-      answer = { [200] = "{ bans: [ { kind: address or user, client or user, failures, since, until } ], more: how many are not shown }" } },
+      answer = { [200] = "{ bans: [ { kind: address or user, client or user, failures, since, until } ], "
+        .. "more: how many are not shown }" } },
     { "POST", "/v1/bans/remove", "lets one in again, or all", params = { "client", "user", "all", "reason" },
-      answer = { [200] = "{ removed }", [400] = "none of client, user, all; or several; or no address", [404] = "there is no such ban" } },
+      answer = { [200] = "{ removed }", [400] = "none of client, user, all; or several; or no address",
+        [404] = "there is no such ban" } },
     { "POST", "/v1/reload", "reads the configuration anew, as SIGHUP does", params = {},
       answer = { [200] = "{ reloaded: true, generation, problems: [ { file, line, text, warning } ] }",
         [422] = "{ reloaded: false, error, generation, problems }: nothing was changed" } },

@@ -91,8 +91,8 @@ scopes.top = {
     { "help_url", "url", "page for people whose mail was refused; in every refusal" },
     { "help_text", "string", "who helps: in HELP and in notices", max = 400 },
     { "notice_from", "mailbox", "author of notices; without it, postmaster of hostname" },
-    { "postmaster", "mailbox", "who gets mail for <postmaster>, without a domain or at hostname (RFC 5321 section 4.5.1); it needs no "
-      .. "policy's accept. Without it such mail is refused unless a policy accepts it" },
+    { "postmaster", "mailbox", "who gets mail for <postmaster>, without a domain or at hostname (RFC 5321 section 4.5.1); it needs "
+      .. "no policy's accept. Without it such mail is refused unless a policy accepts it" },
     { "names", "domains", "other names of this host: mail for a domain whose best MX host is one of them would loop",
       default = {} },
     { "addresses", "networks", "other addresses of this host: those of a load balancer or behind NAT; likewise", default = {} },
@@ -475,8 +475,8 @@ scopes.gssapi_client = {
 }
 
 scopes.route_tls = {
-  doc = "`tls = \"level\"` or `tls = { ... }` of a route. What is demanded and cannot be had makes mail wait; nothing of it is sent "
-    .. "in the clear. At verify a certificate is for one of `names`; without them for the host of the route, or else for the "
+  doc = "`tls = \"level\"` or `tls = { ... }` of a route. What is demanded and cannot be had makes mail wait; nothing of it is "
+    .. "sent in the clear. At verify a certificate is for one of `names`; without them for the host of the route, or else for the "
     .. "MX host or the domain of the recipient",
   options = {
     { "level", "enum", "off: never; may: if offered, and in the clear if it fails; encrypt: any certificate; verify: one that is "
@@ -498,8 +498,8 @@ return {
 
   -- In the order of the documentation.
   order = { "top", "tls", "kerberos", "users", "sasldb", "saslauthd", "dkim", "log", "dns", "mta_sts", "queue", "delivery", "spool",
-    "limits", "listener", "listener_tls", "auth_failures", "clients", "timeouts", "profile", "route", "route_tls", "credential", "token",
-    "gssapi_client" },
+    "limits", "listener", "listener_tls", "auth_failures", "clients", "timeouts", "profile", "route", "route_tls", "credential",
+    "token", "gssapi_client" },
 
   -- The words of the language, besides the options.
   words = {

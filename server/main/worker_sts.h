@@ -5,7 +5,7 @@
  *
  * Ownership: embedded in the worker.  Threads: the worker's.
  * Errors:    a file that cannot be read or written is logged and costs nothing else.
- * Tests:     tests/scenario/t00010-mta-sts.vts
+ * Tests:     tests/scenario/o00005-mta-sts.vts
  */
 #pragma once
 

@@ -10,8 +10,8 @@ local root = lint.root()
 local SYSTEM = {}
 for name in ([[assert complex ctype errno fenv float inttypes iso646 limits locale math setjmp signal stdalign stdarg stdatomic
   stdbool stddef stdint stdio stdlib stdnoreturn string tgmath threads time uchar wchar wctype
-  arpa/inet byteswap dirent endian fcntl fnmatch getopt glob grp ifaddrs netdb nmmintrin poll pthread pwd regex sched semaphore spawn
-  strings sysexits syslog termios unistd]]):gmatch("%S+") do
+  arpa/inet byteswap dirent endian fcntl fnmatch getopt glob grp ifaddrs netdb nmmintrin poll pthread pwd regex sched semaphore
+  spawn strings sysexits syslog termios unistd]]):gmatch("%S+") do
   SYSTEM[name .. ".h"] = true
 end
 local SYSTEM_DIRS = { sys = true, net = true, netinet = true, linux = true, sanitizer = true }

@@ -14,13 +14,14 @@ local function run(opt, rest)
   local rows = {}
   for _, p in ipairs(a.policies) do
     local worst = (p["failure-details"] or {})[1]
-    rows[#rows + 1] = { p.policy["policy-domain"], p.policy["policy-type"], p.summary["total-successful-session-count"],
-      p.summary["total-failure-session-count"], worst and worst["result-type"] or "-", worst and worst["receiving-mx-hostname"] or "-" }
+    rows[#rows + 1] = { p.policy["policy-domain"], p.policy["policy-type"],
+      p.summary["total-successful-session-count"], p.summary["total-failure-session-count"],
+      worst and worst["result-type"] or "-", worst and worst["receiving-mx-hostname"] or "-" }
   end
   table.sort(rows, function(x, y) return x[1] < y[1] end)
   if #rows > 0 then
-    io.write(text.table({ { "DOMAIN", max = 60 }, { "POLICY" }, { "OK", right = true }, { "FAILED", right = true }, { "FIRST FAILURE" },
-      { "HOST", max = 60 } }, rows))
+    io.write(text.table({ { "DOMAIN", max = 60 }, { "POLICY" }, { "OK", right = true }, { "FAILED", right = true },
+      { "FIRST FAILURE" }, { "HOST", max = 60 } }, rows))
   end
   io.write(text.plural(#rows, "line"), " of ", a["date-range"]["start-datetime"]:sub(1, 10), "\n")
   return 0
