@@ -153,7 +153,7 @@ static int run_lister(const char *program, const char *path, struct buf *out, st
 static int read_password(const char *path, struct span who, struct secret *password_r, struct errtext *e)
 {
 	/* without the "*", which would be the property that the check itself uses and erases */
-	static const char *wanted[] = { "userPassword", NULL };
+	const char *wanted[] = { "userPassword", NULL }; /* Cyrus keeps the names, not the list */
 	struct propval values[2] = { { .name = NULL } };
 	struct sasldb_conn conn;
 	char *user = mem_strndup(who.p, who.n);
