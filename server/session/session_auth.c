@@ -7,8 +7,8 @@
  *
  * Ways it fails: the client cancels ("*") or says what is no base64; the mechanism is not offered; name or secret is wrong, expired
  * or locked (535, the same text for all of them; the log is precise); nobody can say now (454: devices give up for good on a 535);
- * address or user is banned (454, and nobody is asked); policy refuses. A refusal of credentials is said after a while that grows,
- * and after failures_max of them the connection ends.
+ * address or user is banned (454, and nobody is asked, or the answer does not count); policy refuses. A refusal of credentials is said
+ * after a while that grows, and after failures_max of them the connection ends.
  *
  * Secrets: what the client sent is wiped from the input as soon as the exchange has seen it; nothing of it is logged.
  */
@@ -316,6 +316,17 @@ static enum session_next ask_policy(struct session *s)
 	return NEXT_STEP;
 }
 
+/* Was the client banned while somebody was asked for it? Else who tries many passwords at once learns of each of them. A right
+ * one gets the same answer as a wrong one. */
+static bool banned_meanwhile(struct session *s)
+{
+	struct session_auth *a = s->auth;
+
+	if (a->x.result == AUTH_DONE || a->x.result == AUTH_REFUSED)
+		a->banned = session_auth_banned(s, a->x.tried);
+	return a->banned;
+}
+
 enum session_next session_step_auth(struct session *s)
 {
 	static const struct outcome no_mech =
@@ -326,6 +337,8 @@ enum session_next session_step_auth(struct session *s)
 
 	if (a->refused)
 		return say_refusal(s);
+	if (banned_meanwhile(s))
+		return refuse_temporary(s);
 	switch (a->x.result) {
 	case AUTH_CHALLENGE:
 		say_challenge(s, a->x.challenge);

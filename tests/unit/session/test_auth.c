@@ -37,6 +37,7 @@ static int book_check(struct auth_backend *b, struct auth_check *c, struct scope
 	if (err < 0)
 		return err;
 	book->asked++;
+	book->pending = c;
 	c->answer = book_answer(c);
 	if (c->answer == AUTH_ANSWER_RIGHT) {
 		snprintf(c->identity.user, sizeof c->identity.user, "%.*s@EXAMPLE.EDU", SPAN_ARG(c->user));
@@ -433,7 +434,38 @@ static void test_bans(void)
 	bans_free(&bans);
 }
 
+/* Who tries many at once must not learn which was right after the ban has begun: not by 235, and not by its not being 535. */
+static void test_ban_while_asked(void)
+{
+	static const char *const passwords[] = { "swordfish", "guess" };
+	struct auth_bed a;
+
+	for (size_t i = 0; i < ARRAY_LEN(passwords); i++) {
+		struct bans *bans = bans_memory_new(
+			&(struct bans_memory_config){ .entries_max = 100, .known_us = 7 * SECOND });
+		ab_init(&a, SESSION_TLS_OPTIONAL, false);
+		a.t.b.env.bans = bans;
+		const struct bans_rules rules = { .failures_max = 1,
+						  .find_us = 600 * SECOND,
+						  .ban_us = 600 * SECOND };
+		a.t.b.listener.auth.bans = rules;
+		ab_ready(&a);
+		a.book.waits = true;
+		TSAY(&a.t, plain(&a, "copier7", passwords[i]), "");
+		CHECK_INT(BANS_ADDRESS, bans_failed(bans, &rules, &session_view(a.t.b.s)->client.addr,
+						    SPAN("scan"), NULL, loop_now_us(a.t.b.loop), NULL));
+		op_complete(&a.book.pending->op, 0);
+		bed_check(__FILE__, __LINE__, passwords[i], "454 4.7.0 Temporary authentication failure",
+			  tb_hear(&a.t));
+		HAS(bed_log(&a.t.b), "\"reason\":\"ban\",\"code\":454");
+		CHECK(strstr(bed_log(&a.t.b), "\"event\":\"authenticated\"") == NULL);
+		CHECK_INT(0, session_view(a.t.b.s)->auth_user.n);
+		ab_end(&a);
+		bans_free(&bans);
+	}
+}
+
 TEST_MAIN(TEST(test_plain), TEST(test_login), TEST(test_what_is_no_exchange), TEST(test_in_a_transaction),
 	  TEST(test_wrong_credentials), TEST(test_tempfail), TEST(test_leaving_while_asked),
 	  TEST(test_policy), TEST(test_clear_from), TEST(test_required), TEST(test_external),
-	  TEST(test_auth_parameter), TEST(test_bans))
+	  TEST(test_auth_parameter), TEST(test_bans), TEST(test_ban_while_asked))
