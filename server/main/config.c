@@ -213,7 +213,8 @@ void config_refresh(const struct config *cfg,
 
 bool config_has_secrets(const struct config *cfg)
 {
-	return !list_empty(&cfg->kept_);
+	return !list_empty(&cfg->kept_) || !list_empty(&cfg->credentials_) || !list_empty(&cfg->tokens_) ||
+	       cfg->tls_clients_.n > 0 || cfg->dkim;
 }
 
 const struct config_listener *config_listener_by_name(const struct config *cfg, struct span name)

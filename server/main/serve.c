@@ -172,6 +172,7 @@ static int reload(struct server *s, struct config_problems *problems)
 		metric_add(&s->metrics, METRIC_CONFIG_REFUSED_TOTAL, 1);
 		return err;
 	}
+	privileges_hide_memory(next); /* it may bring the first secret */
 	config_inherit(next, s->cfg);
 	for (unsigned i = 0; i < s->nworkers; i++)
 		worker_reload(s->worker[i], next);
