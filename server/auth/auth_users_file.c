@@ -23,6 +23,7 @@ static int wrong(const struct parser *p, int err, const char *what)
 	return errtext_set(p->e, err, "line %u: %s", p->line, what);
 }
 
+/* Only of a word that is known to be no part of a hash or a password: a line that is cut, or the wrong file, may have those anywhere. */
 static int wrong_word(const struct parser *p, const char *what, struct span word)
 {
 	return errtext_set(p->e, ERR_SYNTAX, "line %u: %s \"%.*s\"", p->line, what,
@@ -80,7 +81,7 @@ static int take_value(struct parser *p, struct span *s, struct span *value_r)
 		*s = span_skip(*s, n);
 	}
 	if (s->n && s->p[0] != ' ' && s->p[0] != '\t')
-		return wrong_word(p, "a space is missing before", *s);
+		return wrong(p, ERR_SYNTAX, "a space is missing behind a value");
 	skip_spaces(s);
 	return value_r->n ? 0 : wrong(p, ERR_SYNTAX, "a value is empty");
 }
@@ -99,7 +100,7 @@ static int take_field(struct parser *p, struct span *s, struct span *key_r, stru
 		return take_value(p, s, value_r);
 	}
 	if (n == 0 || (n < s->n && s->p[n] != ' ' && s->p[n] != '\t'))
-		return wrong_word(p, "not a field:", *s);
+		return wrong(p, ERR_SYNTAX, "not a field");
 	*s = span_skip(*s, n);
 	skip_spaces(s);
 	return 0;
@@ -198,7 +199,9 @@ static int take_fields(struct parser *p, struct span s, struct auth_users_entry 
 			return err;
 		while (f < FIELD_MAX_ && !span_eq(key, span_of(field_names[f])))
 			f++;
-		if (f == FIELD_MAX_ || !(allowed >> f & 1))
+		if (f == FIELD_MAX_)
+			return wrong(p, ERR_SYNTAX, "no such field");
+		if (!(allowed >> f & 1))
 			return wrong_word(p, "no such field:", key);
 		if (seen >> f & 1)
 			return wrong_word(p, "given twice:", key);
@@ -280,7 +283,7 @@ static int take_line(struct parser *p, struct span line, struct span source)
 		return take_entry(p, rest, source, true);
 	if (span_eq(word, SPAN("key")))
 		return take_key(p, rest);
-	return wrong_word(p, "a line begins with \"user\", \"alias\", \"key\" or \"#\", not with", word);
+	return wrong(p, ERR_SYNTAX, "a line begins with \"user\", \"alias\", \"key\" or \"#\"");
 }
 
 /* An alias of an alias would be a chain, and chains can be rings. */
