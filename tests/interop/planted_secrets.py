@@ -324,6 +324,19 @@ def spool_files(world):
     must(count, "there is no spool")
 
 
+def without_tried_names(log):
+    """The name that a login was tried with in vain is logged as `user`, for operators and fail2ban, also where a device sends its
+    password as that. Everywhere else it would be found."""
+    field, count = '"user":"%s"' % PLANTED["as a user's name"], 0
+    lines = []
+    for line in log.split("\n"):
+        if ('"event":"auth_failed"' in line or '"event":"auth_undecided"' in line) and field in line:
+            line, count = line.replace(field, ""), count + 1
+        lines.append(line)
+    must(count, "no failed login by that name")
+    return "\n".join(lines)
+
+
 def test_leaks(bed):
     world = World(bed)
     attempts(world)
@@ -332,7 +345,7 @@ def test_leaks(bed):
     mistakes(world)
     spool_files(world)
     world.relay.stop()
-    world.search.add("its log", world.relay.log_text())
+    world.search.add("its log", without_tried_names(world.relay.log_text()))
     world.search.add("its standard output", world.relay.process.out.all_text())
     must("auth_failed" in world.relay.log_text(), "the log is empty")
     # The search finds what is there: with a password put into it, it must fail.
