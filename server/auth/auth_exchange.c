@@ -228,7 +228,7 @@ void auth_exchange_deinit(struct auth_exchange *x)
 	if (st->opened && st->how->deinit)
 		st->how->deinit(x);
 	x->state_ = NULL;
-	x->tried = x->challenge = (struct span){ NULL, 0 };
+	x->tried = x->account = x->challenge = (struct span){ NULL, 0 };
 	buf_wipe(&st->line);
 	buf_wipe(&st->challenge);
 	buf_wipe(&st->challenge_text);

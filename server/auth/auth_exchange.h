@@ -60,8 +60,8 @@ struct auth_channel {
 	int (*binding)(void *arg, struct span type, uint8_t *out, size_t max);
 	void *arg;
 	struct span external; /* who a verified client certificate is; empty: nobody, no EXTERNAL */
-	/* Asked once the name is known and before any backend is; false: AUTH_TEMPORARY, and nobody is asked. NULL: anybody may. */
-	bool (*may_try)(void *arg, struct span user);
+	/* Asked once the account is known and before any backend is; false: AUTH_TEMPORARY, and nobody is asked. NULL: anybody may. */
+	bool (*may_try)(void *arg, struct span account);
 };
 
 /* Which mechanisms a client is offered: those of @server that can work on @channel, bit per enum auth_mech. */
@@ -85,6 +85,8 @@ struct auth_exchange {
 	struct span challenge;         /* until the next call */
 	struct auth_identity identity; /* DONE */
 	struct span tried;             /* user name that was tried, for the log; printable; may be empty */
+	/* Whom it counts against: the same for all spellings of a name (RFC 4013, aliases); may be empty. */
+	struct span account;
 	uint8_t secret_id
 		[16]; /* keyed hash (key of this process) of user and secret: tries that differ can be counted */
 	bool has_secret_id;

@@ -15,7 +15,7 @@ static enum auth_step stepped(struct auth_exchange *x)
 		return auth_challenge(x, g->challenge);
 	case AUTH_GSSAPI_DONE:
 		x->identity = g->identity;
-		x->tried = span_of(x->identity.user);
+		x->tried = x->account = span_of(x->identity.user);
 		return auth_done(x);
 	case AUTH_GSSAPI_REFUSED:
 		return auth_refuse(x, g->answer, g->why);

@@ -76,8 +76,9 @@ static bool name_set(struct auth_name *name, struct span s)
 	return true;
 }
 
-/* A short name for a long one, wherever the long one is known. */
-static void follow_alias(struct auth_exchange *x, struct span typed)
+/* A short name for a long one, wherever the long one is known. A name that a guesser spells with letters that count for nothing is
+ * the same account. */
+static void find_account(struct auth_exchange *x, struct span typed)
 {
 	struct auth_state *st = x->state_;
 	struct buf name = BUF_INIT(AUTH_USER_MAX);
@@ -85,14 +86,17 @@ static void follow_alias(struct auth_exchange *x, struct span typed)
 
 	if (auth_saslprep(typed, &name) < 0)
 		buf_reset(&name);
+	(void)name_set(&st->account, name.n ? buf_span(&name) : typed);
 	for (unsigned i = 0; name.n && i < x->server->nbackends; i++) {
 		struct auth_backend *b = x->server->backend[i];
 		if (b->ops->alias && b->ops->alias(b, buf_span(&name), to)) {
 			(void)name_set(&st->user, span_of(to));
+			st->account = st->user;
 			break;
 		}
 	}
 	buf_free(&name);
+	x->account = span_make(st->account.s, st->account.n);
 }
 
 enum auth_step auth_take_user(struct auth_exchange *x, struct span user)
@@ -103,9 +107,9 @@ enum auth_step auth_take_user(struct auth_exchange *x, struct span user)
 	if (!user.n || !name_set(&st->typed, user) || !name_set(&st->user, user))
 		return auth_refuse(x, AUTH_ANSWER_WRONG,
 				   "the user name is empty, too long, no UTF-8, or has control characters");
-	if (x->channel->may_try && !x->channel->may_try(x->channel->arg, user))
+	find_account(x, user);
+	if (x->channel->may_try && !x->channel->may_try(x->channel->arg, x->account))
 		return auth_say(x, AUTH_TEMPORARY, "this user may not be tried now");
-	follow_alias(x, user);
 	return AUTH_WAITS;
 }
 

@@ -56,6 +56,7 @@ struct auth_state {
 	struct buf line; /* what the client said */
 	struct buf challenge, challenge_text;
 	struct auth_name typed, user, authzid; /* user: typed, or what that is an alias of */
+	struct auth_name account;              /* user, prepared if it can be */
 	char tried[AUTH_USER_MAX];
 	/* auth_password.c */
 	struct secret password;

@@ -111,11 +111,11 @@ void session_auth_forget(struct session *s)
 	s->conn.auth_user = s->conn.auth_mech = s->conn.auth_realm = (struct span){ NULL, 0 };
 }
 
-static bool may_try(void *arg, struct span user)
+static bool may_try(void *arg, struct span account)
 {
 	struct session *s = arg;
 
-	s->auth->banned = session_auth_banned(s, user);
+	s->auth->banned = session_auth_banned(s, account);
 	return !s->auth->banned;
 }
 
@@ -321,9 +321,11 @@ static enum session_next ask_policy(struct session *s)
 static bool banned_meanwhile(struct session *s)
 {
 	struct session_auth *a = s->auth;
+	const bool guessable =
+		a->x.mech != AUTH_MECH_GSSAPI; /* a ticket is not locked out by guesses of others */
 
 	if (a->x.result == AUTH_DONE || a->x.result == AUTH_REFUSED)
-		a->banned = session_auth_banned(s, a->x.tried);
+		a->banned = session_auth_banned(s, guessable ? a->x.account : SPAN(""));
 	return a->banned;
 }
 

@@ -58,7 +58,7 @@ void session_auth_succeeded(struct session *s)
 	metric_add_label(s->env->metrics, METRIC_AUTH_TOTAL, SPAN("ok"), 1);
 	observe(s, OBSERVER_AUTHENTICATED, "ok", 235);
 	if (s->env->bans)
-		bans_ok(s->env->bans, &s->listener->auth.bans, &s->conn.client.addr, tried(s),
+		bans_ok(s->env->bans, &s->listener->auth.bans, &s->conn.client.addr, s->auth->x.account,
 			loop_now_us(s->env->loop));
 	if (!log_begin(&r, s->env->log, LOG_EV_AUTHENTICATED))
 		return;
@@ -104,7 +104,8 @@ void session_auth_count(struct session *s)
 	const int64_t now = loop_now_us(s->env->loop);
 	struct bans_ban ban;
 
-	if (s->env->bans && bans_failed(s->env->bans, &s->listener->auth.bans, &s->conn.client.addr, tried(s),
-					x->has_secret_id ? x->secret_id : NULL, now, &ban) != BANS_NOBODY)
+	if (s->env->bans &&
+	    bans_failed(s->env->bans, &s->listener->auth.bans, &s->conn.client.addr, x->account,
+			x->has_secret_id ? x->secret_id : NULL, now, &ban) != BANS_NOBODY)
 		log_ban(s, &ban, now);
 }

@@ -10,7 +10,7 @@
  * tries other secrets, or one secret on other users; each is another attempt. Who cannot say which secret it was (SCRAM,
  * GSSAPI) passes NULL, and each failure counts.
  *
- * An address is an IPv4 address or an IPv6 /64. A user is what the client called itself, letters in any case. When failures_max
+ * An address is an IPv4 address or an IPv6 /64. A user is the account that was tried, letters in any case. When failures_max
  * different attempts came within find_us, the address is banned for ban_us; likewise a user, whoever tried. A ban of a user
  * does not hit an address from which that user got in lately: else anybody could lock a user out by guessing.
  *

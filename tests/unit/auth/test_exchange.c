@@ -248,6 +248,25 @@ static void a_name_that_may_not_be_tried_is_not(void)
 	bed_close(&b);
 }
 
+/* Whoever counts tries must not be led astray by letters that count for nothing (RFC 4013). */
+static void spellings_of_a_name_are_one_account(void)
+{
+	static const struct span tries[] = { SPAN_INIT("\0copier7\0x"), SPAN_INIT("\0co\u00adpi\u00ader7\0x"),
+					     SPAN_INIT("\0\uff43opier7\0x") };
+	struct bed b;
+
+	bed_open(&b);
+	for (size_t i = 0; i < ARRAY_LEN(tries); i++) {
+		CHECK_INT(AUTH_REFUSED, bed_auth64(&b, "PLAIN", tries[i]));
+		CHECK_SPAN("copier7", b.x.account);
+	}
+	CHECK_INT(AUTH_CHALLENGE, bed_auth64(&b, "SCRAM-SHA-256", SPAN("n,,n=co\u00adpier7,r=x")));
+	CHECK_SPAN("copier7", b.x.account);
+	CHECK_INT(AUTH_REFUSED, bed_auth64(&b, "PLAIN", SPAN("\0\0x")));
+	CHECK_INT(0, b.x.account.n);
+	bed_close(&b);
+}
+
 static void tries_are_told_apart_without_their_secrets(void)
 {
 	uint8_t one[16];
@@ -545,7 +564,8 @@ TEST_MAIN(TEST(what_can_work_is_offered), TEST(mechanisms_are_refused_with_their
 	  TEST(backends_are_asked_in_their_order), TEST(who_is_expired_or_locked_is_refused),
 	  TEST(a_backend_in_trouble_is_temporary), TEST(a_deadline_is_temporary),
 	  TEST(a_closing_scope_ends_it), TEST(a_name_that_may_not_be_tried_is_not),
-	  TEST(tries_are_told_apart_without_their_secrets), TEST(login_in_all_shapes),
-	  TEST(login_that_goes_wrong), TEST(scram_proves_both_sides), TEST(scram_that_goes_wrong),
-	  TEST(unknown_users_have_a_stable_salt), TEST(what_is_no_scram_is_malformed),
-	  TEST(a_certificate_says_who_it_is), TEST(gssapi_takes_its_steps))
+	  TEST(spellings_of_a_name_are_one_account), TEST(tries_are_told_apart_without_their_secrets),
+	  TEST(login_in_all_shapes), TEST(login_that_goes_wrong), TEST(scram_proves_both_sides),
+	  TEST(scram_that_goes_wrong), TEST(unknown_users_have_a_stable_salt),
+	  TEST(what_is_no_scram_is_malformed), TEST(a_certificate_says_who_it_is),
+	  TEST(gssapi_takes_its_steps))

@@ -434,6 +434,31 @@ static void test_bans(void)
 	bans_free(&bans);
 }
 
+static void test_ban_of_a_user(void)
+{
+	static const char *const names[] = { "scan", "sc\u00adan", "s\u00adcan" };
+	struct bans *bans =
+		bans_memory_new(&(struct bans_memory_config){ .entries_max = 100, .known_us = 7 * SECOND });
+	struct auth_bed a;
+
+	ab_init(&a, SESSION_TLS_OPTIONAL, false);
+	a.t.b.env.bans = bans;
+	a.t.b.listener.auth.failure_delay_us = 0;
+	a.t.b.listener.auth.failures_max = 100;
+	a.t.b.listener.auth.bans = (struct bans_rules){ .user_failures_max = 3,
+							.find_us = 600 * SECOND,
+							.ban_us = 600 * SECOND };
+	ab_ready(&a);
+	for (size_t i = 0; i < ARRAY_LEN(names); i++)
+		TSAY(&a.t, plain(&a, names[i], "guess"), "535 5.7.8 ");
+	HAS(bed_log(&a.t.b), "\"event\":\"auth_banned\"");
+	TSAY(&a.t, plain(&a, "\u00adscan", "swordfish"), "454 4.7.0 ");
+	TSAY(&a.t, plain(&a, "scan", "swordfish"), "454 4.7.0 ");
+	TSAY(&a.t, plain(&a, "copier7", "swordfish"), "235 ");
+	ab_end(&a);
+	bans_free(&bans);
+}
+
 /* Who tries many at once must not learn which was right after the ban has begun: not by 235, and not by its not being 535. */
 static void test_ban_while_asked(void)
 {
@@ -468,4 +493,4 @@ static void test_ban_while_asked(void)
 TEST_MAIN(TEST(test_plain), TEST(test_login), TEST(test_what_is_no_exchange), TEST(test_in_a_transaction),
 	  TEST(test_wrong_credentials), TEST(test_tempfail), TEST(test_leaving_while_asked),
 	  TEST(test_policy), TEST(test_clear_from), TEST(test_required), TEST(test_external),
-	  TEST(test_auth_parameter), TEST(test_bans), TEST(test_ban_while_asked))
+	  TEST(test_auth_parameter), TEST(test_bans), TEST(test_ban_of_a_user), TEST(test_ban_while_asked))
