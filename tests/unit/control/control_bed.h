@@ -33,6 +33,7 @@ struct bed {
 	struct control_env env;
 	struct control *control;
 	struct bans *bans;
+	struct tls_report *tls_report;
 	char dir[64], path[96];
 	_Atomic int shutdowns, reloads;
 	bool reload_fails, not_ready;
@@ -115,7 +116,10 @@ static void bed_open(struct bed *b)
 	metric_shard_init(&b->metrics[BED_WORKERS]);
 	logger_init(&b->log, (struct log_sink){ bed_log, b });
 	b->bans = bans_memory_new(&(struct bans_memory_config){ .entries_max = 100, .known_us = 1 });
+	b->tls_report = tls_report_new();
 	b->env = (struct control_env){ .bans = b->bans,
+				       .tls_report = b->tls_report,
+				       .node = "relay.example.edu",
 				       .workers = b->views,
 				       .nworkers = BED_WORKERS,
 				       .process_metrics = &b->metrics[BED_WORKERS],
@@ -144,6 +148,7 @@ static void bed_close(struct bed *b)
 	for (unsigned i = 0; i <= BED_WORKERS; i++)
 		metric_shard_deinit(&b->metrics[i]);
 	bans_free(&b->bans);
+	tls_report_free(&b->tls_report);
 	logger_deinit(&b->log);
 	buf_free(&b->lines);
 	unlink(b->path);

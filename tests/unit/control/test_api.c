@@ -198,6 +198,24 @@ static void bans_are_listed_and_lifted(void)
 	bed_close(&b);
 }
 
+static void how_tls_fared_is_reported(void)
+{
+	struct bed b;
+	struct timespec now;
+
+	bed_open(&b);
+	clock_gettime(CLOCK_REALTIME, &now);
+	const struct tls_report_session s = { .wall_us = (int64_t)now.tv_sec * 1000000,
+					      .domain = SPAN("example.org"),
+					      .result = TLS_REPORT_NO_STARTTLS };
+	tls_report_add(b.tls_report, &s);
+	bed_check(&b, "GET", "/v1/tls-report", 200, "\"contact-info\":\"postmaster@relay.example.edu\"");
+	bed_check(&b, "GET", "/v1/tls-report?domain=example.org", 200, "starttls-not-supported");
+	bed_check(&b, "GET", "/v1/tls-report?domain=example.net", 200, "\"policies\":[]");
+	bed_check(&b, "GET", "/v1/tls-report?yesterday=1", 200, "\"policies\":[]");
+	bed_close(&b);
+}
+
 static void who_asked_is_logged(void)
 {
 	struct bed b;
@@ -255,5 +273,5 @@ static void a_dead_socket_is_replaced(void)
 
 TEST_MAIN(TEST(the_schema_lists_what_is_served), TEST(every_endpoint_answers), TEST(other_paths_are_refused),
 	  TEST(answers_say_what_the_server_does), TEST(orders_want_a_selector_and_a_reason),
-	  TEST(bans_are_listed_and_lifted), TEST(who_asked_is_logged), TEST(a_socket_in_use_is_not_taken),
+	  TEST(bans_are_listed_and_lifted), TEST(how_tls_fared_is_reported), TEST(who_asked_is_logged), TEST(a_socket_in_use_is_not_taken),
 	  TEST(a_dead_socket_is_replaced))
