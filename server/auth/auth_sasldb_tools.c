@@ -10,6 +10,7 @@
 
 #include "auth/auth_sasldb_priv.h"
 #include "base/check.h"
+#include "base/file.h"
 #include "base/mem.h"
 
 /* Cyrus's list as Debian and upstream build it, and Postfix's. */
@@ -19,23 +20,6 @@
 enum { CONF_MAX = 64 * 1024, NAMES_MAX = 64 * 1024 * 1024 };
 
 /* ---- warnings ------------------------------------------------------------------------------------------ */
-
-/* Reads to the end, at most what @b may hold. */
-static int read_to_end(int fd, struct buf *b)
-{
-	for (;;) {
-		char chunk[4096];
-		const ssize_t n = read(fd, chunk, sizeof chunk);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -err_from_errno(errno);
-		if (n == 0)
-			return 0;
-		if (!buf_add(b, chunk, (size_t)n))
-			return -ERR_TOOBIG;
-	}
-}
 
 /* The value of "sasldb_path: ..." in a file of Cyrus's; empty if it has none. */
 static struct span conf_path(struct span text)
@@ -58,7 +42,7 @@ static void look_at_conf(const char *file, struct span ours, struct buf *out)
 
 	if (fd < 0)
 		return;
-	if (read_to_end(fd, &text) == 0) {
+	if (file_read_all(fd, &text) == 0) {
 		const struct span said = conf_path(buf_span(&text));
 		const struct span theirs = said.n ? said : SPAN("/etc/sasldb2");
 		if (!span_eq(theirs, ours))
@@ -134,7 +118,7 @@ static int run_lister(const char *program, const char *path, struct buf *out, st
 	close(pipe_fd[1]);
 	int err = failed ? errtext_set(e, err_from_errno(failed), "%s: %s", program, strerror(failed)) : 0;
 	if (!err) {
-		err = read_to_end(pipe_fd[0], out);
+		err = file_read_all(pipe_fd[0], out);
 		if (err < 0)
 			errtext_set(e, -err, "the names in %s: %s", path, err_text(err));
 	}

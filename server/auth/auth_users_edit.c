@@ -15,6 +15,7 @@
 
 #include "auth/auth_users.h"
 #include "base/check.h"
+#include "base/file.h"
 #include "base/mem.h"
 #include "tls/tls_digest.h"
 
@@ -238,17 +239,6 @@ static int set_owner(const struct auth_users_edit *ed, int fd, struct errtext *e
 	return fchmod(fd, mode) < 0 ? fail(e, "set its mode", ed->file) : 0;
 }
 
-static int write_all(int fd, struct span s, struct errtext *e, const char *path)
-{
-	while (s.n) {
-		const ssize_t n = write(fd, s.p, s.n);
-		if (n < 0 && errno != EINTR)
-			return fail(e, "write", path);
-		s = span_skip(s, n > 0 ? (size_t)n : 0);
-	}
-	return fsync(fd) < 0 ? fail(e, "sync", path) : 0;
-}
-
 int auth_users_edit_commit(struct auth_users_edit *ed, struct errtext *e)
 {
 	char fresh[PATH_MAX];
@@ -261,8 +251,10 @@ int auth_users_edit_commit(struct auth_users_edit *ed, struct errtext *e)
 	if (fd < 0)
 		return fail(e, "make a new file beside it", ed->file);
 	err = set_owner(ed, fd, e);
-	if (err == 0)
-		err = write_all(fd, ed->table->text, e, fresh);
+	if (err == 0 && file_write_all(fd, ed->table->text) < 0)
+		err = fail(e, "write", fresh);
+	if (err == 0 && fsync(fd) < 0)
+		err = fail(e, "sync", fresh);
 	if (close(fd) < 0 && err == 0)
 		err = fail(e, "close", fresh);
 	if (err == 0 && rename(fresh, ed->file) < 0)

@@ -11,17 +11,34 @@
 
 #include "base/mem.h"
 
-static int write_all(int fd, struct span s)
+int file_write_all(int fd, struct span s)
 {
 	while (s.n) {
 		const ssize_t n = write(fd, s.p, s.n);
 		if (n < 0 && errno == EINTR)
 			continue;
-		if (n <= 0)
-			return -1;
+		if (n < 0)
+			return -err_from_errno(errno);
 		s = span_skip(s, (size_t)n);
 	}
 	return 0;
+}
+
+int file_read_all(int fd, struct buf *out)
+{
+	char chunk[16384];
+
+	for (;;) {
+		const ssize_t n = read(fd, chunk, sizeof chunk);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -err_from_errno(errno);
+		if (n == 0)
+			return 0;
+		if (!buf_add(out, chunk, (size_t)n))
+			return -ERR_TOOBIG;
+	}
 }
 
 /* The name is only there after a crash once its directory is on the disk. */
@@ -57,8 +74,9 @@ int file_replace(const char *path, struct span text, struct errtext *e)
 	if (known && (fchmod(fd, was.st_mode & 0777) != 0 || fchown(fd, was.st_uid, was.st_gid) != 0) &&
 	    fchmod(fd, 0600) != 0)
 		saved = errno;
-	if (!saved && (write_all(fd, text) != 0 ||
-		       (!span_ends(text, SPAN("\n")) && write_all(fd, SPAN("\n")) != 0) || fsync(fd) != 0))
+	if (!saved &&
+	    (file_write_all(fd, text) != 0 ||
+	     (!span_ends(text, SPAN("\n")) && file_write_all(fd, SPAN("\n")) != 0) || fsync(fd) != 0))
 		saved = errno ? errno : EIO;
 	if (close(fd) != 0 && !saved)
 		saved = errno;
@@ -75,21 +93,15 @@ int file_replace(const char *path, struct span text, struct errtext *e)
 
 int file_read(const char *path, struct buf *out, struct errtext *e)
 {
-	char chunk[16384];
-	ssize_t n;
 	const int fd = open(path, O_RDONLY | O_CLOEXEC);
 
 	if (fd < 0)
 		return errtext_set(e, err_from_errno(errno), "%s cannot be opened: %s", path,
 				   strerror(errno));
-	do {
-		n = read(fd, chunk, sizeof chunk);
-		if (n > 0)
-			buf_add(out, chunk, (size_t)n);
-	} while ((n > 0 && !out->overflow) || (n < 0 && errno == EINTR));
-	const int err = n < 0 ? errno : 0;
+	const int err = file_read_all(fd, out);
+	const int saved = errno;
 	close(fd);
-	if (err)
-		return errtext_set(e, err_from_errno(err), "%s cannot be read: %s", path, strerror(err));
-	return out->overflow ? errtext_set(e, ERR_TOOBIG, "%s: more than %zu octets", path, out->max) : 0;
+	if (err == -ERR_TOOBIG && out->overflow)
+		return errtext_set(e, ERR_TOOBIG, "%s: more than %zu octets", path, out->max);
+	return err < 0 ? errtext_set(e, -err, "%s cannot be read: %s", path, strerror(saved)) : 0;
 }

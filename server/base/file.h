@@ -14,3 +14,7 @@
 int file_replace(const char *path, struct span text, struct errtext *e);
 /* Adds all of it to @out; -ERR_TOOBIG when that is full. */
 int file_read(const char *path, struct buf *out, struct errtext *e);
+
+/* The same two for a descriptor that blocks; errno says more. What came before an error is in @out, or in the file. */
+int file_write_all(int fd, struct span s);
+int file_read_all(int fd, struct buf *out);

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "base/json.h"
 #include "dkim/dkim_published.h"
 #include "mail/mail_dkim_key.h"
@@ -150,19 +151,6 @@ static int make_key(const struct cli_dkim_request *r, struct tls_private_key **k
 	return tls_private_key_make(TLS_KEY_RSA, (unsigned)bits, key_r, why);
 }
 
-static int write_all(int fd, struct span s)
-{
-	while (s.n) {
-		const ssize_t n = write(fd, s.p, s.n);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return -1;
-		s = span_skip(s, (size_t)n);
-	}
-	return fsync(fd);
-}
-
 /* A file that is there is somebody's key: it is never replaced. */
 static int save_key(const struct tls_private_key *key, const char *path, struct errtext *why)
 {
@@ -173,11 +161,11 @@ static int save_key(const struct tls_private_key *key, const char *path, struct 
 		return errtext_set(why, -err, "the key cannot be written down");
 	const int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0)
-		err = errtext_set(why, -err_from_errno(errno), "%s: %s", path, strerror(errno));
-	else if (write_all(fd, secret_span(&pem)) < 0 || fchmod(fd, 0600) < 0)
-		err = errtext_set(why, -err_from_errno(errno), "%s: %s", path, strerror(errno));
+		err = errtext_set(why, err_from_errno(errno), "%s: %s", path, strerror(errno));
+	else if (file_write_all(fd, secret_span(&pem)) < 0 || fsync(fd) < 0 || fchmod(fd, 0600) < 0)
+		err = errtext_set(why, err_from_errno(errno), "%s: %s", path, strerror(errno));
 	if (fd >= 0 && close(fd) < 0 && err == 0)
-		err = errtext_set(why, -err_from_errno(errno), "%s: %s", path, strerror(errno));
+		err = errtext_set(why, err_from_errno(errno), "%s: %s", path, strerror(errno));
 	if (fd >= 0 && err < 0)
 		unlink(path);
 	secret_deinit(&pem);

@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "base/mem.h"
 #include "io/signal.h"
 #include "io/tcp.h"
@@ -41,19 +42,6 @@ struct store_message {
 	int fd; /* of the body, -1: counted only */
 	char path[PATH_MAX];
 };
-
-static int write_all(int fd, struct span s)
-{
-	while (s.n) {
-		const ssize_t n = write(fd, s.p, s.n);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -err_from_errno(errno);
-		s = span_skip(s, (size_t)n);
-	}
-	return 0;
-}
 
 static int begin(void *impl, uint64_t size_hint, struct store_message **m_r)
 {
@@ -87,7 +75,7 @@ static int body(void *impl, struct store_message *m, struct span piece)
 {
 	(void)impl;
 	m->octets += piece.n;
-	return m->fd < 0 ? 0 : write_all(m->fd, piece);
+	return m->fd < 0 ? 0 : file_write_all(m->fd, piece);
 }
 
 static void on_room(void *impl, struct store_message *m, void (*room)(void *arg), void *arg)
@@ -153,11 +141,11 @@ static int finish_file(struct store_message *m, struct span head)
 	const int out = open(head_path, O_CREAT | O_TRUNC | O_WRONLY | O_CLOEXEC, 0600);
 	if (out < 0)
 		return -err_from_errno(errno);
-	int err = write_all(out, head);
+	int err = file_write_all(out, head);
 	if (lseek(m->fd, 0, SEEK_SET) < 0)
 		err = -ERR_IO;
 	while (err == 0 && (n = read(m->fd, chunk, sizeof chunk)) != 0)
-		err = n < 0 ? -ERR_IO : write_all(out, span_make(chunk, (size_t)n));
+		err = n < 0 ? -ERR_IO : file_write_all(out, span_make(chunk, (size_t)n));
 	if (close(out) != 0 && err == 0)
 		err = -ERR_IO;
 	if (err == 0 && rename(head_path, final) != 0)

@@ -73,10 +73,30 @@ static void failures(void)
 	buf_free(&out);
 }
 
+static void descriptors(void)
+{
+	struct buf out = BUF_INIT(4), nothing = BUF_INIT(4);
+	int fd[2];
+
+	NEED(pipe(fd) == 0);
+	CHECK_INT(0, file_write_all(fd[1], SPAN("one")));
+	CHECK_INT(0, file_write_all(fd[1], SPAN("")));
+	CHECK(file_read_all(fd[1], &nothing) < 0); /* the end that is written */
+	CHECK(file_write_all(fd[0], SPAN("x")) < 0);
+	close(fd[1]);
+	CHECK_INT(0, file_read_all(fd[0], &out));
+	CHECK_SPAN("one", buf_span(&out));
+	CHECK_INT(0, file_read_all(fd[0], &out)); /* the end stays the end */
+	CHECK_SPAN("one", buf_span(&out));
+	close(fd[0]);
+	buf_free(&out);
+	buf_free(&nothing);
+}
+
 static void tidy(void)
 {
 	CHECK(unlink(path) == 0);
 	CHECK(rmdir(dir) == 0);
 }
 
-TEST_MAIN(TEST(set_up), TEST(replaced), TEST(failures), TEST(tidy))
+TEST_MAIN(TEST(set_up), TEST(replaced), TEST(failures), TEST(descriptors), TEST(tidy))
