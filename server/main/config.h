@@ -35,6 +35,8 @@
 #include "spool/spool.h"
 #include "sts/sts.h"
 
+struct json;
+
 enum { CONFIG_WORKERS_MAX = 256, CONFIG_LISTENERS_MAX = 64, CONFIG_BINDS_MAX = 64, CONFIG_PROFILES_MAX = 64 };
 
 /* Something of a snapshot that comes from files which are replaced while the server runs. */
@@ -139,3 +141,5 @@ void config_refresh_route_tls(const struct config *cfg,
 int config_check(const char *file, bool json, struct buf *out);
 /* The lines of config_check() for problems that somebody else found. */
 void config_problems_write(const struct config_problems *problems, struct buf *out);
+/* The same as a member "problems" of the object that @j is in. */
+void config_problems_json(const struct config_problems *problems, struct json *j);

@@ -19,6 +19,21 @@ void config_problems_write(const struct config_problems *problems, struct buf *o
 		buf_addf(out, "... and %zu more\n", problems->dropped);
 }
 
+void config_problems_json(const struct config_problems *problems, struct json *j)
+{
+	json_array(j, "problems");
+	for (size_t i = 0; i < problems->n; i++) {
+		const struct config_problem *p = &problems->v[i];
+		json_object(j, NULL);
+		json_str(j, "file", p->file);
+		json_int(j, "line", p->line);
+		json_bool(j, "warning", p->warning);
+		json_str(j, "text", p->text);
+		json_object_end(j);
+	}
+	json_array_end(j);
+}
+
 static void write_json(const char *file, const struct config_problems *problems, bool good, struct buf *out)
 {
 	struct json j = json_to(out);
@@ -26,17 +41,7 @@ static void write_json(const char *file, const struct config_problems *problems,
 	json_object(&j, NULL);
 	json_cstr(&j, "file", file);
 	json_bool(&j, "ok", good);
-	json_array(&j, "problems");
-	for (size_t i = 0; i < problems->n; i++) {
-		const struct config_problem *p = &problems->v[i];
-		json_object(&j, NULL);
-		json_str(&j, "file", p->file);
-		json_int(&j, "line", p->line);
-		json_bool(&j, "warning", p->warning);
-		json_str(&j, "text", p->text);
-		json_object_end(&j);
-	}
-	json_array_end(&j);
+	config_problems_json(problems, &j);
 	json_int(&j, "dropped", (int64_t)problems->dropped);
 	json_object_end(&j);
 	buf_add_char(out, '\n');

@@ -300,20 +300,6 @@ static void start_session(struct simulation *s, const struct ip_endpoint *at)
 
 /* ---- the result ----------------------------------------------------------------------------------------------- */
 
-static void write_problems(struct json *j, const struct config_problems *p)
-{
-	json_array(j, "problems");
-	for (size_t i = 0; i < p->n; i++) {
-		json_object(j, NULL);
-		json_str(j, "file", p->v[i].file);
-		json_int(j, "line", p->v[i].line);
-		json_bool(j, "warning", p->v[i].warning);
-		json_str(j, "text", p->v[i].text);
-		json_object_end(j);
-	}
-	json_array_end(j);
-}
-
 static void write_list(struct json *j, const char *key, const struct buf *items)
 {
 	json_array(j, key);
@@ -484,7 +470,7 @@ int simulate(const struct simulate_request *req, struct buf *out, struct errtext
 	}
 	json_object(&j, NULL);
 	const int loaded = config_load(file, &problems, &s->cfg);
-	write_problems(&j, &problems);
+	config_problems_json(&problems, &j);
 	if (loaded == 0) {
 		open_all(s);
 		err = run(s, buf_span(&message), &j, why);

@@ -190,20 +190,6 @@ static void find_credential(struct checking *c)
 		c->from = user;
 }
 
-static void write_problems(struct json *j, const struct config_problems *p)
-{
-	json_array(j, "problems");
-	for (size_t i = 0; i < p->n; i++) {
-		json_object(j, NULL);
-		json_str(j, "file", p->v[i].file);
-		json_int(j, "line", p->v[i].line);
-		json_bool(j, "warning", p->v[i].warning);
-		json_str(j, "text", p->v[i].text);
-		json_object_end(j);
-	}
-	json_array_end(j);
-}
-
 static int run(struct checking *c, struct json *j, struct errtext *why)
 {
 	bool good;
@@ -246,7 +232,7 @@ int upstream_check(const struct upstream_request *req, struct buf *out, struct e
 	const char *file = arena_strdup(mem, req->config);
 	const bool loaded = file && config_load(file, &problems, &c.cfg) >= 0;
 	json_object(&j, NULL);
-	write_problems(&j, &problems);
+	config_problems_json(&problems, &j);
 	if (loaded) {
 		err = run(&c, &j, why);
 	} else {
