@@ -24,6 +24,13 @@ function args.is_failure(e)
   return getmetatable(e) == failure
 end
 
+-- Adds "key value" to what a request of the program to itself is made of.
+function args.line(lines, key, value)
+  if not value then return end
+  if value:find("[%z\r\n]") then args.usage("%s: a line end has no place there", key) end
+  lines[#lines + 1] = key .. " " .. value
+end
+
 args.common = {
   { "json", nil, "print JSON" },
   { "control", "SOCKET", "the server's socket; without it $POSTERN_CONTROL or /run/postern/control.sock" },

@@ -46,11 +46,7 @@ end
 local function check(opt, files)
   if not opt.config and #files == 0 then args.usage("what? --config FILE, or files: a certificate with its chain, and its key") end
   local lines = {}
-  local function add(key, value)
-    if not value then return end
-    if value:find("[%z\r\n]") then args.usage("a line end has no place in %s", key) end
-    lines[#lines + 1] = key .. " " .. value
-  end
+  local function add(key, value) args.line(lines, key, value) end
   add("config", opt.config)
   add("ca", opt.ca)
   for _, name in ipairs(opt.name or {}) do add("name", name) end

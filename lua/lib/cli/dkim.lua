@@ -9,11 +9,7 @@ local KEYS = { "config", "domain", "selector", "type", "bits", "dir", "key", "se
 local function request(values, message)
   local lines = {}
   for _, key in ipairs(KEYS) do
-    local value = values[key]
-    if value then
-      if value:find("[%z\r\n]") then args.usage("--%s: a line end has no place there", key) end
-      lines[#lines + 1] = key .. " " .. value
-    end
+    args.line(lines, key, values[key])
   end
   return table.concat(lines, "\n") .. (#lines > 0 and "\n\n" or "\n") .. (message or "")
 end

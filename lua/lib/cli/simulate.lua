@@ -15,11 +15,7 @@ end
 -- "key value" lines, an empty line, the message.
 local function request(opt)
   local lines = {}
-  local function add(key, value)
-    if not value then return end
-    if value:find("[%z\r\n]") then args.usage("--%s: a line end has no place there", key) end
-    lines[#lines + 1] = key .. " " .. value
-  end
+  local function add(key, value) args.line(lines, key, value) end
   for _, key in ipairs { "config", "client", "listener", "ptr", "from", "auth" } do add(key, opt[key]) end
   add("helo", opt.helo or opt.ptr or "[" .. (opt.client:find(":", 1, true) and "IPv6:" or "") .. opt.client .. "]")
   for _, to in ipairs(opt.to) do add("to", to) end

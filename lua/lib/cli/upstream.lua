@@ -36,11 +36,7 @@ local function check(opt, rest)
   if not opt.config then args.usage("which file? --config FILE") end
   if #rest ~= 1 then args.usage("which route? postern upstream check --config FILE ROUTE") end
   local lines = {}
-  local function add(key, value)
-    if not value then return end
-    if value:find("[%z\r\n]") then args.usage("a line end has no place in %s", key) end
-    lines[#lines + 1] = key .. " " .. value
-  end
+  local function add(key, value) args.line(lines, key, value) end
   add("config", opt.config)
   add("route", rest[1])
   add("to", opt.to)

@@ -21,9 +21,8 @@ local function ask(verb, opt, fields)
   for key, value in pairs(fields) do
     if value == true then
       lines[#lines + 1] = key
-    elseif value then
-      if value:find("[%z\n]") then args.usage("%s: a line end has no place there", key) end
-      lines[#lines + 1] = key .. " " .. value
+    else
+      args.line(lines, key, value)
     end
   end
   local out, err = host.user(table.concat(lines, "\n"))
