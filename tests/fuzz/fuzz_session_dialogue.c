@@ -1,8 +1,13 @@
 /* fuzz_session_dialogue.c - any octets, in any pieces, from a client; policies and a store that answer as the input says, at once
  * or late or never. The first octets of the input choose these, the rest is what the client sends.
  *
+ * Where the input says so clients can authenticate, in clear, by PLAIN, LOGIN and SCRAM, at a place that knows one password and is
+ * sometimes late or out of order.
+ *
  * What must hold: every reply is a reply; there is one for each line that is a command, no more; nothing is kept without an
- * accepted recipient, and no bare CR or LF is kept unless BINARYMIME was said; everything is given back at the end. */
+ * accepted recipient, nor, on a listener that demands a login, from who has none; no bare CR or LF is kept unless BINARYMIME was said;
+ * everything is given back at the end. */
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/mem.h"
@@ -33,7 +38,13 @@ struct world {
 	unsigned commit_in;
 	unsigned open, committed, gone, accepts;
 	uint64_t accepted; /* 250 queued */
+	bool auth_required;
+	struct auth_backend book; /* the place that knows a password */
+	struct auth_check *check;
+	unsigned check_in;
 };
+
+#define PASSWORD "fuzz-Secret-42"
 
 static unsigned choose(struct world *w, unsigned of)
 {
@@ -59,9 +70,10 @@ static bool wants(void *impl, const void *policies, enum hook_id id)
 
 static void start(void *impl, struct hook_call *call)
 {
-	static const enum verdict_kind kinds[] = { VERDICT_NONE,   VERDICT_ACCEPT, VERDICT_ACCEPT,     VERDICT_REJECT,
-						   VERDICT_DEFER,  VERDICT_HOLD,   VERDICT_DISCONNECT, VERDICT_DISCARD,
-						   VERDICT_ACCEPT, VERDICT_ACCEPT };
+	static const enum verdict_kind kinds[] = { VERDICT_NONE,       VERDICT_ACCEPT,  VERDICT_ACCEPT,
+						   VERDICT_REJECT,     VERDICT_DEFER,   VERDICT_HOLD,
+						   VERDICT_DISCONNECT, VERDICT_DISCARD, VERDICT_ACCEPT,
+						   VERDICT_ACCEPT };
 	struct world *w = impl;
 
 	require(!w->asked && !call->verdict.kind);
@@ -97,7 +109,44 @@ static void observe(void *impl, const struct hook_event *ev)
 	(void)impl, (void)ev;
 }
 
-static const struct hook_ops hook_ops = { .wants = wants, .start = start, .cancel = cancel, .observe = observe };
+static const struct hook_ops hook_ops = {
+	.wants = wants, .start = start, .cancel = cancel, .observe = observe
+};
+
+/* ---- passwords ------------------------------------------------------------------------------------------------- */
+
+static void cancel_check(struct op *op)
+{
+	struct auth_check *c = container_of(op, struct auth_check, op);
+	struct world *w = c->impl;
+
+	w->check = NULL;
+	op_complete(op, -ERR_CANCELED);
+}
+
+static int check(struct auth_backend *b, struct auth_check *c, struct scope *scope)
+{
+	struct world *w = container_of(b, struct world, book);
+
+	require(!w->check && c->user.n);
+	if (choose(w, 16) == 11)
+		return -ERR_BUSY;
+	const int err = op_begin(&c->op, scope, "check", 60000000, cancel_check);
+	if (err < 0)
+		return err;
+	c->answer = choose(w, 8) == 5                        ? AUTH_ANSWER_TEMPFAIL
+		    : !span_eq(c->user, SPAN("user"))        ? AUTH_ANSWER_UNKNOWN_HERE
+		    : secret_eq(c->password, SPAN(PASSWORD)) ? AUTH_ANSWER_RIGHT
+							     : AUTH_ANSWER_WRONG;
+	if (c->answer == AUTH_ANSWER_RIGHT)
+		snprintf(c->identity.user, sizeof c->identity.user, "user");
+	c->impl = w;
+	w->check = c;
+	w->check_in = 1 + choose(w, 4);
+	return 0;
+}
+
+static const struct auth_backend_ops book_ops = { .name = "book", .check = check };
 
 /* ---- the store ------------------------------------------------------------------------------------------------- */
 
@@ -181,13 +230,17 @@ static void check_bare(struct span s)
 	}
 }
 
-static int commit(void *impl, struct store_commit *c, struct scope *scope, struct store_message **m, const struct envelope *env,
-		  struct span head)
+static int commit(void *impl, struct store_commit *c, struct scope *scope, struct store_message **m,
+		  const struct envelope *env, struct span head)
 {
 	struct world *w = impl;
 	struct buf all = BUF_INIT(1 << 25);
 
 	require(env->nrcpt > 0 && env->nrcpt <= w->accepts);
+	require(!w->auth_required || span_eq(env->protocol, SPAN("ESMTPA")) ||
+		span_eq(env->protocol, SPAN("UTF8SMTPA")) ||
+		span_eq(env->protocol, SPAN("SMTP"))); /* after HELO it does not say */
+	require(!w->auth_required || span_eq(env->device, SPAN("user")));
 	buf_add_span(&all, head);
 	buf_add_span(&all, buf_span(&(*m)->body));
 	check_bare(env->flags & ENVELOPE_BINARYMIME ? head : buf_span(&all));
@@ -230,6 +283,11 @@ static void tick(struct world *w)
 		w->waits = NULL;
 		m->room(m->room_arg);
 	}
+	if (w->check && --w->check_in == 0) {
+		struct auth_check *c = w->check;
+		w->check = NULL;
+		op_complete(&c->op, 0);
+	}
 	if (w->commit && --w->commit_in == 0) {
 		struct store_commit *c = w->commit;
 		w->commit = NULL;
@@ -240,7 +298,7 @@ static void tick(struct world *w)
 
 static bool is_busy(const struct world *w)
 {
-	return w->asked || w->waits || w->commit;
+	return w->asked || w->waits || w->commit || w->check;
 }
 
 /* Every octet that was said belongs to a reply. */
@@ -287,7 +345,9 @@ static void run(struct world *w, const struct session_listener *l, const uint8_t
 	unsigned newlines = 0;
 
 	session_env_init(&env);
-	session_start(&env, &setup, memory_stream_new(w->loop, &peer));
+	struct stream *stream = memory_stream_new(w->loop, &peer);
+	require(ip_parse(SPAN("192.0.2.7"), &stream->peer.addr));
+	session_start(&env, &setup, stream);
 	tick(w);
 	for (size_t at = 0; at < size; at += piece) {
 		const size_t n = size - at < piece ? size - at : piece;
@@ -316,6 +376,16 @@ static void run(struct world *w, const struct session_listener *l, const uint8_t
 	metric_shard_deinit(&metrics);
 }
 
+static struct ip_set *everybody(void)
+{
+	struct ip_set *set = ip_set_new();
+	struct ip_net net;
+
+	require(ip_net_parse(SPAN("0.0.0.0/0"), &net));
+	ip_set_add(set, &net);
+	return set;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	if (size < CHOICES || size > 100000)
@@ -323,13 +393,28 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	const struct session_profile profile = {
 		.name = SPAN("lax"), .lax = SMTP_LAX_ALL, .normalise_newlines = true, .nul = true
 	};
+	struct world w = { .choice = data,
+			   .at = 4,
+			   .loop = loop_new(),
+			   .auth_required = data[3] & 32,
+			   .book = { .ops = &book_ops } };
+	const struct auth_server server = {
+		.backend = { &w.book }, .nbackends = 1, .mechs = ~0u, .clear_mechs = ~0u
+	};
+	struct ip_set *all = everybody();
 	const struct session_listener l = {
 		.name = SPAN("fuzz"),
+		.auth = { .server = data[3] & 48 ? &server : NULL,
+			  .clear_from = all,
+			  .required = w.auth_required,
+			  .failures_max = 4,
+			  .timeout_us = 60000000 },
 		.hostname = SPAN("relay.example.edu"),
 		.greeting = SPAN("ESMTP"),
 		.help_url = SPAN("https://help.example.edu/"),
-		.ext = SMTP_EXT_PIPELINING | SMTP_EXT_SIZE | SMTP_EXT_8BITMIME | SMTP_EXT_SMTPUTF8 | SMTP_EXT_CHUNKING |
-		       SMTP_EXT_BINARYMIME | SMTP_EXT_DSN | SMTP_EXT_DELIVERBY | SMTP_EXT_ETRN,
+		.ext = SMTP_EXT_PIPELINING | SMTP_EXT_SIZE | SMTP_EXT_8BITMIME | SMTP_EXT_SMTPUTF8 |
+		       SMTP_EXT_CHUNKING | SMTP_EXT_BINARYMIME | SMTP_EXT_DSN | SMTP_EXT_DELIVERBY |
+		       SMTP_EXT_ETRN | SMTP_EXT_AUTH,
 		.message_max_bytes = 5000,
 		.head_max_bytes = 600,
 		.line_max_octets = 500,
@@ -349,11 +434,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		.nprofiles = 1,
 		.profile = data[3] & 8 ? &profile : NULL,
 	};
-	struct world w = { .choice = data, .at = 4, .loop = loop_new() };
-
 	loop_set_resident(w.loop, false);
 	task_init(&w.answer_task, on_answer);
 	run(&w, &l, data + CHOICES, size - CHOICES);
 	loop_free(&w.loop);
+	ip_set_free(&all);
 	return 0;
 }

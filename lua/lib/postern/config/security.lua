@@ -6,28 +6,31 @@ local M = {}
 
 -- The certificates of the file, as types.lua has those of listeners.
 function M.check_top(checker, top, values, place)
-  if not top.tls then return end
-  local where = checker.report:inside(place, values, "tls")
-  checker.subject = "tls."
-  types.join_certs(checker, top.tls, values.tls, where)
-  if not top.tls.certs and values.tls.cert == nil and values.tls.certs == nil then
-    checker.report:problem(where, "tls.cert is missing: the certificate")
+  if values.tls == nil then return end
+  if top.tls then
+    local where = checker.report:inside(place, values, "tls")
+    checker.subject = "tls."
+    types.join_certs(checker, top.tls, values.tls, where)
+    if values.tls.cert == nil and values.tls.certs == nil and values.tls.key == nil then
+      checker.report:problem(where, "tls.cert is missing: the certificate")
+    end
+    checker.subject = ""
   end
-  checker.subject = ""
+  checker.lacks_certs = not (top.tls and top.tls.certs) -- that was said
 end
 
 local OLD = { ["1.0"] = true, ["1.1"] = true }
 
-local function check_tls(problems, subject, plain, place)
-  local tls = plain.tls
+local function check_tls(checker, subject, plain, place)
+  local tls, problems = plain.tls, checker.report
   if tls.from and tls.mode ~= "required" then
     problems:problem(place, "%stls.from: is for mode = \"required\"", subject)
   end
   if tls.mode == "off" and tls.sniff ~= "serve" then return end
-  if not tls.certs then
+  if not tls.certs and tls.mode and not checker.lacks_certs then
     problems:problem(place, "%stls: there is no certificate; write tls = { cert = \"chain.pem\", key = \"key.pem\" }", subject)
   end
-  if tls.client_cert ~= "none" and not tls.client_ca then
+  if tls.client_cert and tls.client_cert ~= "none" and not tls.client_ca then
     problems:problem(place, "%stls.client_ca is missing: who signs the certificates of clients", subject)
   end
   if OLD[tls.min] and #((plain.clients or {}).networks or {}) == 0 then
@@ -75,7 +78,7 @@ function M.check_listener(checker, item, plain, subject)
     types.join_certs(checker, plain.tls, given, problems:inside(place, item.body, "tls"))
     checker.subject = ""
   end
-  if plain.tls then check_tls(problems, subject, plain, problems:inside(place, item.body, "tls")) end
+  if plain.tls then check_tls(checker, subject, plain, problems:inside(place, item.body, "tls")) end
   check_auth(problems, subject, plain, root, place, item.body)
 end
 

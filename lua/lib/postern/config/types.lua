@@ -151,7 +151,7 @@ function T.table(c, option, value, place)
     return fail(c, place, option, "%s is no table; write %s = { ... }", name_of(value), option[1])
   end
   local plain = c:check_scope(option.scope, value, place, (c.subject or "") .. option[1] .. ".")
-  if option.optional then plain._file, plain._line = place.file, place.line end
+  plain._file, plain._line = place.file, place.line
   return plain
 end
 
