@@ -313,7 +313,10 @@ void session_deadline(struct session *s, int64_t in_us)
 
 enum session_next session_command_done(struct session *s)
 {
-	session_consume(s, s->line_octets);
+	if (s->cmd && s->cmd->verb == SMTP_VERB_AUTH && s->stream)
+		session_auth_wipe_input(s, s->line_octets); /* it was refused, with what stands in it */
+	else
+		session_consume(s, s->line_octets);
 	s->line_octets = 0;
 	s->cmd = NULL;
 	if (s->step == SESSION_STEP_CLOSE)

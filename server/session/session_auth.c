@@ -119,8 +119,8 @@ static bool may_try(void *arg, struct span account)
 	return !s->auth->banned;
 }
 
-/* The input's first @n octets are a secret, or may be. The buffer is the stream's, of which we are the only reader. */
-static void wipe_input(struct session *s, size_t n)
+/* The buffer is the stream's, of which we are the only reader. */
+void session_auth_wipe_input(struct session *s, size_t n)
 {
 	const struct span in = span_first(stream_input(s->stream), n);
 
@@ -170,7 +170,7 @@ void session_auth_start(struct session *s, struct span mechanism, struct span in
 		pretend(s, mechanism);
 	else if (auth_exchange_start(&a->x, &s->scope, mechanism, initial, s->listener->auth.timeout_us) < 0)
 		a->x.result = AUTH_TEMPORARY;
-	wipe_input(s, s->line_octets);
+	session_auth_wipe_input(s, s->line_octets);
 	s->line_octets = 0;
 }
 
@@ -367,7 +367,7 @@ enum session_next session_step_auth(struct session *s)
 
 static enum session_next line_too_long(struct session *s, struct span in)
 {
-	wipe_input(s, smtp_line_skip(&s->reader, in));
+	session_auth_wipe_input(s, smtp_line_skip(&s->reader, in));
 	if (!s->reader.skipping)
 		return refuse_too_long(s);
 	if (!stream_eof(s->stream))
@@ -402,7 +402,7 @@ enum session_next session_step_auth_line(struct session *s)
 	else if (!cancels &&
 		 auth_exchange_next(&a->x, &s->scope, line.text, s->listener->auth.timeout_us) < 0)
 		a->x.result = AUTH_TEMPORARY;
-	wipe_input(s, (size_t)n);
+	session_auth_wipe_input(s, (size_t)n);
 	return cancels ? give_up(s, &cancelled) : NEXT_STEP;
 }
 

@@ -298,6 +298,8 @@ bool session_auth_pending(const struct session *s);
 /* Is the address turned away for failed logins, or this user unless that is empty? */
 bool session_auth_banned(struct session *s, struct span user);
 void session_auth_start(struct session *s, struct span mechanism, struct span initial);
+/* Consumes the first @n octets of the input, which are a secret, or may be. */
+void session_auth_wipe_input(struct session *s, size_t n);
 void session_auth_free(struct session *s);
 enum session_next session_step_auth(struct session *s);
 enum session_next session_step_auth_line(struct session *s);

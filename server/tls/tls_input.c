@@ -23,12 +23,25 @@ enum {
 static void drop_plain(struct tls_filter *f)
 {
 	if (f->plain)
-		mem_wipe(f->plain,
-			 f->unread.p ? (size_t)(f->unread.p + f->unread.n - f->plain) : f->plain_cap);
+		mem_wipe(f->plain, f->plain_cap);
 	free(f->plain);
 	f->plain = NULL;
 	f->plain_cap = 0;
 	f->unread = (struct span){ 0 };
+}
+
+/* As realloc(), but that nothing stays behind where the first @keep octets were. */
+static void move_plain(struct tls_filter *f, size_t keep, size_t cap)
+{
+	char *to = mem_alloc_raw(cap);
+
+	if (keep)
+		memcpy(to, f->unread.p, keep);
+	if (f->plain)
+		mem_wipe(f->plain, f->plain_cap);
+	free(f->plain);
+	f->plain = to;
+	f->plain_cap = (uint32_t)cap;
 }
 
 /* What the owner left stays, in no more memory than it needs; nothing left, nothing held. */
@@ -40,12 +53,10 @@ static void keep_unread(struct tls_filter *f)
 		drop_plain(f);
 		return;
 	}
-	if (left.p != f->plain)
+	if (f->plain_cap > PLAIN_MIN && f->plain_cap / 4 > left.n)
+		move_plain(f, left.n, left.n > PLAIN_MIN ? left.n : PLAIN_MIN);
+	else if (left.p != f->plain)
 		memmove(f->plain, left.p, left.n);
-	if (f->plain_cap > PLAIN_MIN && f->plain_cap / 4 > left.n) {
-		f->plain_cap = left.n > PLAIN_MIN ? (uint32_t)left.n : PLAIN_MIN;
-		f->plain = mem_realloc(f->plain, f->plain_cap);
-	}
 	f->unread.p = f->plain;
 }
 
@@ -53,14 +64,12 @@ static void reserve_plain(struct tls_filter *f, size_t more)
 {
 	size_t cap = f->unread.n + (more > PLAIN_MIN ? more : PLAIN_MIN);
 
-	if (f->plain && f->unread.p != f->plain)
-		memmove(f->plain, f->unread.p, f->unread.n);
 	if (cap > PLAIN_MAX)
 		cap = PLAIN_MAX;
-	if (cap > f->plain_cap) {
-		f->plain = mem_realloc(f->plain, cap);
-		f->plain_cap = (uint32_t)cap;
-	}
+	if (cap > f->plain_cap)
+		move_plain(f, f->unread.n, cap);
+	else if (f->plain && f->unread.p != f->plain)
+		memmove(f->plain, f->unread.p, f->unread.n);
 	f->unread.p = f->plain;
 }
 

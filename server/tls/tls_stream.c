@@ -252,6 +252,8 @@ void tls_filter_free(struct tls_filter *f)
 		tls_client_unref(&f->of.client);
 	tls_info_free(&f->info);
 	free(f->hello);
+	if (f->plain) /* what the owner left unread may be a password, too */
+		mem_wipe(f->plain, f->plain_cap);
 	free(f->plain);
 	free(f);
 }
