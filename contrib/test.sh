@@ -20,7 +20,7 @@ ninja -C "$build/release" -j "$jobs" --quiet
 configure asan -DCMAKE_BUILD_TYPE=Debug -DPOSTERN_SANITIZE=address,undefined
 ninja -C "$build/asan" -j "$jobs" --quiet
 configure tsan -DCMAKE_BUILD_TYPE=Debug -DPOSTERN_SANITIZE=thread
-ninja -C "$build/tsan" -j "$jobs" --quiet
+ninja -C "$build/tsan" -j "$jobs" --quiet unit_tests
 configure clang -DCMAKE_BUILD_TYPE=RelWithDebInfo -DCMAKE_C_COMPILER=clang
 ninja -C "$build/clang" -j "$jobs" --quiet
 
@@ -40,6 +40,7 @@ quietly() { # name, ctest options ...
 status=0
 quietly tsan -L unit || status=1
 quietly clang -L unit || status=1
-quietly asan -LE lint || status=1
+# Neighbours that are programs of others take their time, and take it again with the release below.
+quietly asan -LE 'lint|interop|kerberos|docs|crash' || status=1
 ctest --test-dir "$build/release" -j "$jobs" --output-on-failure --no-tests=error --repeat until-pass:2 "$@" || status=1
 exit $status
