@@ -16,6 +16,9 @@ static int check_promises(struct session *s, const struct smtp_path *path, const
 {
 	const struct session_listener *l = s->listener;
 
+	if ((p->has & SMTP_MAIL_REQUIRETLS) && !s->conn.tls) /* RFC 8689 section 2 */
+		return session_refuse_protocol(s, 530, SMTP_ENHANCED(5, 7, 10), "requiretls",
+					       "REQUIRETLS needs a connection under TLS; say STARTTLS first");
 	if ((p->has & SMTP_MAIL_SIZE) && p->size_octets > l->message_max_bytes) {
 		char text[120];
 		snprintf(text, sizeof text, "message of %llu octets exceeds the limit of %llu octets",
@@ -34,13 +37,6 @@ static int check_promises(struct session *s, const struct smtp_path *path, const
 						       "BY time is shorter than the minimum");
 	}
 	return 0;
-}
-
-/* Extensions whose parameters are taken. A profile hides lines of the EHLO reply from a client that is confused by them, not the
- * parameters from one that knows them. */
-static uint32_t params_of(const struct session *s)
-{
-	return s->listener->ext & ~(s->conn.tls ? 0u : (uint32_t)SMTP_EXT_REQUIRETLS);
 }
 
 /* RFC 4954 section 5: from whom is not authenticated, AUTH= is read and means AUTH=<>. */
@@ -67,7 +63,9 @@ int cmd_mail_check(struct session *s)
 {
 	const bool utf8 = s->conn.esmtp && (s->listener->ext & SMTP_EXT_SMTPUTF8);
 	const unsigned flags = session_lax(s) | SMTP_ALLOW_NULL | (utf8 ? SMTP_ALLOW_UTF8 : 0);
-	const uint32_t ext = s->conn.esmtp ? params_of(s) : 0;
+	/* A profile hides lines of the EHLO reply from a client that is confused by them, not the parameters from one that
+	 * knows them. */
+	const uint32_t ext = s->conn.esmtp ? s->listener->ext : 0;
 	struct smtp_mail_params params;
 	struct smtp_param_error error;
 	struct smtp_path path;

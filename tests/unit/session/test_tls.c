@@ -9,6 +9,7 @@ static void test_starttls(void)
 	bed_open(&t.b);
 	HAS(bed_say(&t.b, "EHLO copier.example.edu\r\n"), "250-STARTTLS\r\n");
 	CHECK(strstr(buf_cstr(&t.b.got), "REQUIRETLS") == NULL); /* RFC 8689: under TLS only */
+	SAY(&t.b, "MAIL FROM:<a@example.edu> REQUIRETLS\r\n", "530 5.7.10 ");
 	SAY(&t.b, "STARTTLS now\r\n", "501 5.5.4 ");
 	SAY(&t.b, "STARTTLS\r\n", "220 2.0.0 Ready to start TLS\r\n");
 	tb_secure(&t);
