@@ -89,6 +89,8 @@ static void find_route(void *arg, const struct envelope *env, const struct envel
 	const struct route_login *login = route_login_find(r, env->sender);
 	/* RFC 8689 section 5: a notice goes its way with less, too. */
 	const struct variant variant = { .requiretls = (env->flags & ENVELOPE_REQUIRETLS) && env->sender.n,
+					 .optional = (env->flags & ENVELOPE_TLS_OPTIONAL) &&
+						     route_tls_is_asserted(r->tls.level),
 					 .login = login ? login->domain : SPAN("") };
 	*route_r = (struct queue_route){ .name = r->name,
 					 .next_hop = next_hop.n ? next_hop : next_hop_of(r, rcpt->domain),

@@ -192,10 +192,11 @@ struct link {
 /* ---- variant.c: destinations that differ in more than route and next hop ---- */
 struct variant {
 	bool requiretls;
+	bool optional;     /* RFC 8689 section 4.2.2: what the domain demands does not count, only what the operator does */
 	struct span login; /* sender domain whose credential is used; empty: the route's */
 };
 
-/* "", "requiretls", "as a.example", "requiretls as a.example"; in d->variant. */
+/* "", "requiretls", "may", "as a.example", "requiretls as a.example", "may as a.example"; in d->variant. */
 struct span variant_format(struct delivery *d, const struct variant *v);
 struct variant variant_parse(struct span text);
 

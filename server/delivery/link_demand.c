@@ -18,6 +18,8 @@ void link_tls_begin(struct link *l)
 	const struct variant v = variant_parse(l->dest->variant);
 
 	l->tls.demand = (struct tls_demand){ .level = r->tls.level, .requiretls = v.requiretls };
+	if (v.optional && route_tls_is_asserted(r->tls.level)) /* RFC 8689 section 4.2.2 */
+		l->tls.demand.level = ROUTE_TLS_MAY;
 	if (!link_sts_ask(l))
 		link_look_up(l);
 }

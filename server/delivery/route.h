@@ -50,6 +50,11 @@ enum route_tls_level {
 
 const char *route_tls_name(enum route_tls_level level);
 int route_tls_parse(struct span text, enum route_tls_level *level_r); /* -ERR_NOTFOUND */
+/* Is it the destination's domain that says what there has to be, and not the operator? */
+static inline bool route_tls_is_asserted(enum route_tls_level level)
+{
+	return level == ROUTE_TLS_DANE || level == ROUTE_TLS_STS;
+}
 
 struct tls_client;
 struct auth_credential;

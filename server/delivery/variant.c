@@ -5,13 +5,14 @@
 #include <stdio.h>
 
 #define REQUIRETLS "requiretls"
+#define OPTIONAL   "may"
 #define AS         "as "
 
 struct span variant_format(struct delivery *d, const struct variant *v)
 {
-	const int n =
-		snprintf(d->variant, sizeof d->variant, "%s%s%s%.*s", v->requiretls ? REQUIRETLS : "",
-			 v->requiretls && v->login.n ? " " : "", v->login.n ? AS : "", SPAN_ARG(v->login));
+	const char *const need = v->requiretls ? REQUIRETLS : v->optional ? OPTIONAL : "";
+	const int n = snprintf(d->variant, sizeof d->variant, "%s%s%s%.*s", need,
+			       *need && v->login.n ? " " : "", v->login.n ? AS : "", SPAN_ARG(v->login));
 
 	require(n >= 0 &&
 		(size_t)n <
@@ -26,6 +27,9 @@ struct variant variant_parse(struct span text)
 	if (span_starts(text, SPAN(REQUIRETLS))) {
 		v.requiretls = true;
 		text = span_trim(span_skip(text, sizeof REQUIRETLS - 1));
+	} else if (span_starts(text, SPAN(OPTIONAL))) {
+		v.optional = true;
+		text = span_trim(span_skip(text, sizeof OPTIONAL - 1));
 	}
 	if (span_starts(text, SPAN(AS)))
 		v.login = span_skip(text, sizeof AS - 1);

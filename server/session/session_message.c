@@ -166,6 +166,13 @@ enum session_next session_step_route(struct session *s)
 
 /* ---- commit --------------------------------------------------------------------------------------------------- */
 
+/* RFC 8689 section 3: there is at most one such field, and it has one value. */
+static bool is_tls_optional(const struct mail_head *head)
+{
+	return mail_head_count(head, SPAN("TLS-Required")) == 1 &&
+	       span_ieq(mail_head_value(head, SPAN("TLS-Required")), SPAN("No"));
+}
+
 static uint32_t envelope_flags_of(const struct session *s)
 {
 	const struct smtp_mail_params *p = &s->txn->view.params;
@@ -185,6 +192,8 @@ static uint32_t envelope_flags_of(const struct session *s)
 		flags |= ENVELOPE_BY_TRACE;
 	if (p->has & SMTP_MAIL_REQUIRETLS)
 		flags |= ENVELOPE_REQUIRETLS;
+	else if (is_tls_optional(s->msg->view.head)) /* RFC 8689 section 4.1: the parameter goes first */
+		flags |= ENVELOPE_TLS_OPTIONAL;
 	if (s->msg->has_8bit)
 		flags |= ENVELOPE_HAS_8BIT;
 	if (s->txn->hold.kind == VERDICT_HOLD)

@@ -28,6 +28,7 @@ enum envelope_flags {
 	ENVELOPE_BY_NOTIFY = 1 << 8, /* DELIVERBY mode N; without it R */
 	ENVELOPE_BY_TRACE = 1 << 9,
 	ENVELOPE_REQUIRETLS = 1 << 10,
+	ENVELOPE_TLS_OPTIONAL = 1 << 11, /* RFC 8689 section 3: "TLS-Required: No" */
 };
 
 enum envelope_notify {

@@ -289,24 +289,30 @@ static void test_dane(void)
 		const struct cert *record_of, *server;
 		const char *fields;
 		enum queue_status status;
-		const char *enhanced, *level;
+		const char *enhanced, *level, *variant;
 	} rows[] = {
 		{ "right", true, true, false, true, &self_signed, &self_signed, "3 1 1", QUEUE_DELIVERED,
-		  "2.0.0", "\"dane\"" },
+		  "2.0.0", "\"dane\"", NULL },
 		{ "wrong key", true, true, false, true, &good, &self_signed, "3 1 1", QUEUE_DEFERRED, "4.7.5",
+		  NULL, NULL },
+		{ "no TLS", true, true, false, false, &good, &good, "3 1 1", QUEUE_DEFERRED, "4.7.4", NULL,
 		  NULL },
-		{ "no TLS", true, true, false, false, &good, &good, "3 1 1", QUEUE_DEFERRED, "4.7.4", NULL },
+		{ "wrong key, TLS-Required: No", true, true, false, true, &good, &self_signed, "3 1 1",
+		  QUEUE_DELIVERED, "2.0.0", "\"may\"", "may" },
+		{ "no TLS, TLS-Required: No", true, true, false, false, &good, &good, "3 1 1",
+		  QUEUE_DELIVERED, "2.0.0", "\"may\"", "may" },
 		{ "unusable", true, true, false, true, &good, &self_signed, "0 0 1", QUEUE_DELIVERED, "2.0.0",
-		  "\"encrypt\"" },
+		  "\"encrypt\"", NULL },
 		{ "unusable, no TLS", true, true, false, false, &good, &good, "1 1 1", QUEUE_DEFERRED,
-		  "4.7.4", NULL },
-		{ "servfail", true, true, true, true, &good, &good, "3 1 1", QUEUE_DEFERRED, "4.7.5", NULL },
+		  "4.7.4", NULL, NULL },
+		{ "servfail", true, true, true, true, &good, &good, "3 1 1", QUEUE_DEFERRED, "4.7.5", NULL,
+		  NULL },
 		{ "none", true, false, false, true, &good, &self_signed, "3 1 1", QUEUE_DELIVERED, "2.0.0",
-		  "\"may\"" },
+		  "\"may\"", NULL },
 		{ "none, no TLS", true, false, false, false, &good, &good, "3 1 1", QUEUE_DELIVERED, "2.0.0",
-		  "\"may\"" },
+		  "\"may\"", NULL },
 		{ "unsigned", false, true, false, true, &good, &self_signed, "3 1 1", QUEUE_DELIVERED,
-		  "2.0.0", "\"may\"" },
+		  "2.0.0", "\"may\"", NULL },
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
@@ -332,6 +338,7 @@ static void test_dane(void)
 			b.sv.ehlo = "250 mx.example\r\n";
 		free((void *)(uintptr_t)b.dest.next_hop.p);
 		b.dest.next_hop = span_of(mem_strdup("secure.example"));
+		b.dest.variant = span_of(rows[i].variant);
 		bed_mail(&b, 1);
 		bed_until(&b, 1);
 		if (b.told[0].status != rows[i].status || strcmp(b.told[0].enhanced, rows[i].enhanced) != 0)
@@ -414,7 +421,8 @@ static void test_variants(void)
 		     { "x@b.example", ENVELOPE_REQUIRETLS, "requiretls as b.example" },
 		     { "x@c.example", 0, "" },
 		     { "x@c.example", ENVELOPE_REQUIRETLS, "requiretls" },
-		     { "", ENVELOPE_REQUIRETLS, "" } };
+		     { "", ENVELOPE_REQUIRETLS, "" },
+		     { "x@c.example", ENVELOPE_TLS_OPTIONAL, "" } };
 
 	bed_start(&b);
 	bed_route->by_sender = logins;
@@ -434,6 +442,20 @@ static void test_variants(void)
 				   .next_hop = route.next_hop,
 				   .variant = SPAN("as z.example") };
 	CHECK(!b.ops.refresh(b.ops.arg, &gone, &route));
+	/* TLS-Required: No is about what domains assert, and not about what the operator does. */
+	static const char *const variant_of[ROUTE_TLS_MAX_] = {
+		[ROUTE_TLS_DANE] = "may as a.example", [ROUTE_TLS_STS] = "may as a.example"
+	};
+	for (int level = 0; level < ROUTE_TLS_MAX_; level++) {
+		const struct envelope env = { .sender = SPAN("x@a.example"),
+					      .flags = ENVELOPE_TLS_OPTIONAL,
+					      .rcpt = &rcpt,
+					      .nrcpt = 1 };
+		bed_route->tls.level = (enum route_tls_level)level;
+		b.ops.route(b.ops.arg, &env, &rcpt, &route);
+		CHECK_SPAN(variant_of[level] ? variant_of[level] : "as a.example", route.variant);
+	}
+	bed_route->tls.level = ROUTE_TLS_OFF;
 	bed_end(&b);
 }
 
