@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/log_writer.h"
@@ -52,9 +53,19 @@ struct server {
 	struct timer refresh; /* of files beside the configuration */
 	pthread_mutex_t lock; /* of `cfg` and `log`: a signal and the admin API may both ask for a reload */
 	_Atomic uint64_t generation;
+	int64_t began_us; /* monotonic: the process */
 	int64_t started_at_us;
 	const char *stop_reason;
 };
+
+/* The loop's stands still while we block, and before there is one. */
+static int64_t clock_us(void)
+{
+	struct timespec t;
+
+	require(clock_gettime(CLOCK_MONOTONIC, &t) == 0);
+	return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
+}
 
 /* ---- start ---------------------------------------------------------------------------------------------------- */
 
@@ -404,7 +415,7 @@ static void log_started(struct server *s)
 		log_int(&r, LOG_F_PID, getpid());
 		log_int(&r, LOG_F_WORKERS, s->nworkers);
 		log_cstr(&r, LOG_F_FILE, s->config_file);
-		log_int(&r, LOG_F_DURATION_US, loop_wall_us(s->loop) - s->started_at_us);
+		log_int(&r, LOG_F_DURATION_US, clock_us() - s->began_us);
 		log_end(&r);
 	}
 	log_flush(&s->log);
@@ -503,11 +514,13 @@ int serve_main(int argc, char **argv)
 	struct server *s;
 	struct config_problems problems;
 	struct buf text = BUF_INIT(1024 * 1024);
+	const int64_t began_us = clock_us();
 
 	if (argc != 2 || (strcmp(argv[0], "--config") != 0 && strcmp(argv[0], "-c") != 0))
 		return usage();
 	s = mem_alloc(sizeof *s);
 	s->config_file = argv[1];
+	s->began_us = began_us;
 	require(pthread_mutex_init(&s->lock, NULL) == 0);
 	struct errtext why = { "" };
 	if (config_global_init(&why) < 0) {
