@@ -53,6 +53,7 @@ local fields = {
   { "nrcpt", "int", "number of recipients" },
   { "size_bytes", "int", "size of the message" },
   { "message_id", "str", "its Message-ID" },
+  { "subject", "str", "its Subject, if the configuration says so", max = 200 },
   { "notice_id", "str", "queue id of a notice about a message" },
   -- replies and decisions
   { "stage", "str", "connect helo mail rcpt data message route ..." },
@@ -199,7 +200,7 @@ local events = {
   { "auth_reload_failed", "error", "users or keys have changed and cannot be read; the old ones go on", { "backend", "text" } },
   { "auth_reloaded", "info", "users or keys have changed", { "backend", "text" } },
   { "message_accepted", "info", "250 was said: the message is on disk",
-    join(session, { "id", "from", "recipients", "nrcpt", "size_bytes", "message_id", "duration_us",
+    join(session, { "id", "from", "recipients", "nrcpt", "size_bytes", "message_id", "subject", "duration_us",
       "commit_us", "signed_by", "dkim", "decisions" }),
     { { "smtpd", "{id}: client={ptr|unknown}[{client}]" },
       { "cleanup", "{id}: message-id={message_id|<>}" },

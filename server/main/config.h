@@ -77,7 +77,6 @@ struct config {
 
 	enum log_format log_format;
 	enum log_level log_level;
-	bool log_subject; /* Subject of messages goes into the log */
 
 	struct dns_config dns;
 	struct spool_config spool; /* a worker sets its number */

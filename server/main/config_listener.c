@@ -128,6 +128,7 @@ static struct session_listener session_of(struct config_build *b, const struct c
 		.reverse_timeout_us = config_us(v, "reverse_timeout"),
 		.reverse_dns = config_bool(config_get(v, "reverse_dns"), true),
 		.refuse_early_talkers = config_is(v, "early_talkers", "refuse"),
+		.log_subject = config_bool(config_get(config_get(b->root, "log"), "subject"), false),
 		.refuse_now = config_is(v, "refuse_at", "now"),
 		.proxy_from = config_networks(b, config_get(v, "proxy_from")),
 		.etrn_from = config_networks(b, config_get(v, "etrn_from")),

@@ -37,7 +37,6 @@ static void build_log(struct config *cfg, const struct config_value *v)
 		cfg->log_level = LOG_LEVEL_##name;
 	LOG_LEVEL_MAP(X)
 #undef X
-	cfg->log_subject = config_bool(config_get(v, "subject"), false);
 }
 
 static void build_dns(struct config_build *b, const struct config_value *v)

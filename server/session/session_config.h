@@ -86,6 +86,7 @@ struct session_listener {
 	int64_t reverse_timeout_us;    /* for the forward-confirmed name of the client */
 	bool reverse_dns;
 	bool refuse_early_talkers;
+	bool log_subject;                /* the Subject of messages goes into the log */
 	bool refuse_now;                 /* answer refusals at their own command, not at RCPT */
 	const struct ip_set *clients_from; /* who may connect; NULL: everybody */
 	const struct ip_set *proxy_from; /* who speaks the PROXY protocol; NULL: nobody */

@@ -147,6 +147,18 @@ static void message(struct session *s, struct log_rec *r)
 	opt(r, LOG_F_MESSAGE_ID, span_first(mail_head_value(m->view.head, SPAN("Message-ID")), 250));
 }
 
+/* As it was sent, encoded words and all. */
+static void subject(const struct session *s, struct log_rec *r)
+{
+	char text[256]; /* the record cuts it, at a character's end */
+	const struct span value =
+		span_first(mail_head_value(s->msg->view.head, SPAN("Subject")), sizeof text);
+
+	for (size_t i = 0; i < value.n; i++)
+		text[i] = (unsigned char)value.p[i] < ' ' || value.p[i] == 0x7f ? '?' : value.p[i];
+	opt(r, LOG_F_SUBJECT, span_make(text, value.n));
+}
+
 void session_log_accepted(struct session *s)
 {
 	struct session_msg *m = s->msg;
@@ -162,6 +174,8 @@ void session_log_accepted(struct session *s)
 	session_log_who(s, &r);
 	log_cstr(&r, LOG_F_ID, m->id.s);
 	message(s, &r);
+	if (s->listener->log_subject)
+		subject(s, &r);
 	log_int(&r, LOG_F_DURATION_US, now - m->began_us);
 	log_int(&r, LOG_F_COMMIT_US, now - m->commit_started_us);
 	session_dkim_log(s, &r);

@@ -72,7 +72,7 @@ static void least_configuration_has_the_defaults(void)
 	check_defaults(c);
 	CHECK_INT(LOG_FORMAT_JSON, c->log_format);
 	CHECK_INT(LOG_LEVEL_INFO, c->log_level);
-	CHECK(!c->log_subject);
+	CHECK(!c->listeners[0].session.log_subject);
 	CHECK_INT(0, c->dns.servers_n);
 	CHECK_INT(2 * SECOND, c->dns.try_timeout_us);
 	CHECK_INT(8 * SECOND, c->dns.deadline_us);
@@ -166,7 +166,7 @@ static void every_option_arrives(void)
 	CHECK_SPAN("mail", c->group);
 	CHECK_INT(LOG_FORMAT_POSTFIX, c->log_format);
 	CHECK_INT(LOG_LEVEL_DEBUG, c->log_level);
-	CHECK(c->log_subject);
+	CHECK(c->listeners[0].session.log_subject);
 	NEED(c->dns.servers_n == 2);
 	CHECK_INT(53, c->dns.servers[0].port);
 	CHECK_INT(5353, c->dns.servers[1].port);
