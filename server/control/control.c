@@ -28,6 +28,8 @@ struct control {
 	struct control_env env;
 	struct MHD_Daemon *daemon;
 	pthread_mutex_t log_lock;
+	struct sockaddr_un at; /* the socket's file; an empty path: it is not known */
+	struct stat file;
 };
 
 struct span control_arg(const struct control_request *r, const char *name)
@@ -202,11 +204,32 @@ static void on_completed(void *cls, struct MHD_Connection *connection, void **st
 	*state = NULL;
 }
 
+/* Which file is ours: another process may put its own in the place. */
+static void remember_file(struct control *c, int fd)
+{
+	socklen_t n = sizeof c->at;
+
+	if (getsockname(fd, (struct sockaddr *)&c->at, &n) != 0 || n >= sizeof c->at ||
+	    lstat(c->at.sun_path, &c->file) != 0)
+		c->at.sun_path[0] = 0;
+}
+
+/* While the socket is open, so that its inode is no other file's. */
+static void remove_file(const struct control *c)
+{
+	struct stat now;
+
+	if (c->at.sun_path[0] && lstat(c->at.sun_path, &now) == 0 && now.st_dev == c->file.st_dev &&
+	    now.st_ino == c->file.st_ino)
+		unlink(c->at.sun_path);
+}
+
 int control_start(struct control **c_r, const struct control_env *env, int fd, struct errtext *e)
 {
 	struct control *c = mem_alloc(sizeof *c);
 
 	c->env = *env;
+	remember_file(c, fd);
 	require(pthread_mutex_init(&c->log_lock, NULL) == 0);
 	c->daemon = MHD_start_daemon(
 		MHD_USE_THREAD_PER_CONNECTION | MHD_USE_INTERNAL_POLLING_THREAD, 0, NULL, NULL, on_request, c,
@@ -227,6 +250,7 @@ void control_stop(struct control **c)
 {
 	if (!*c)
 		return;
+	remove_file(*c);
 	MHD_stop_daemon((*c)->daemon);
 	pthread_mutex_destroy(&(*c)->log_lock);
 	free(*c);

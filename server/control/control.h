@@ -71,6 +71,7 @@ struct control;
 
 /* @fd: a listening unix socket (control_listen()); taken over. */
 int control_start(struct control **c_r, const struct control_env *env, int fd, struct errtext *e);
+/* The socket's file goes too, unless another took its place. */
 void control_stop(struct control **c);
 
 /* Makes the socket's directory if it is missing, refuses a path where another process answers, replaces a dead one. Returns the

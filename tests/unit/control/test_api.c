@@ -252,6 +252,31 @@ static void a_socket_in_use_is_not_taken(void)
 	bed_close(&b);
 }
 
+/* What another process put in its place stays. */
+static void the_socket_goes_with_its_server(void)
+{
+	struct bed b;
+	struct errtext e;
+	char kept[140];
+
+	bed_open(&b);
+	CHECK_INT(0, access(b.path, F_OK));
+	control_stop(&b.control);
+	CHECK_INT(-1, access(b.path, F_OK));
+	bed_close(&b);
+
+	bed_open(&b);
+	snprintf(kept, sizeof kept, "%s.kept", b.path);
+	CHECK_INT(0, rename(b.path, kept));
+	const int fd = control_listen(b.path, &e);
+	CHECK(fd >= 0);
+	control_stop(&b.control);
+	CHECK_INT(0, access(b.path, F_OK));
+	close(fd);
+	CHECK_INT(0, unlink(kept));
+	bed_close(&b);
+}
+
 static void a_dead_socket_is_replaced(void)
 {
 	struct errtext e;
@@ -273,5 +298,6 @@ static void a_dead_socket_is_replaced(void)
 
 TEST_MAIN(TEST(the_schema_lists_what_is_served), TEST(every_endpoint_answers), TEST(other_paths_are_refused),
 	  TEST(answers_say_what_the_server_does), TEST(orders_want_a_selector_and_a_reason),
-	  TEST(bans_are_listed_and_lifted), TEST(how_tls_fared_is_reported), TEST(who_asked_is_logged), TEST(a_socket_in_use_is_not_taken),
+	  TEST(bans_are_listed_and_lifted), TEST(how_tls_fared_is_reported), TEST(who_asked_is_logged),
+	  TEST(a_socket_in_use_is_not_taken), TEST(the_socket_goes_with_its_server),
 	  TEST(a_dead_socket_is_replaced))
