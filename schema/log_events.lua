@@ -119,9 +119,6 @@ local fields = {
   -- the rest of the world
   { "file", "str", "path of a file" },
   { "addr", "str", "address and port" },
-  { "name", "str", "name that was asked for" },
-  { "type", "str", "DNS record type" },
-  { "server", "str", "server that was asked" },
   { "method", "str", "HTTP method" },
   { "resource", "str", "path of the request" },
   { "version", "str", "version of the server" },
@@ -152,21 +149,14 @@ local events = {
   { "file_refused", "error", "a file beside the configuration cannot be used as it is; what was there before goes on", failure },
   { "token_failing", "warn", "no access token can be had for a login, or a new refresh token could not be kept", failure },
   { "listener_opened", "info", "it accepts connections", { "listener", "addr", "tls" } },
-  { "listener_closed", "info", "it accepts no more", { "listener", "addr" } },
-  { "listener_failed", "error", "it could not be opened, or accept failed", join({ "listener", "addr" }, failure) },
-  { "worker_started", "debug", "a worker runs", {} },
-  { "worker_stopped", "debug", "a worker ended", { "duration_us" } },
   { "worker_stuck", "error", "a loop stands still; the process ends",
     { "stuck_worker", "stuck_us", "hook", "policy", "session" } },
-  { "log_lines_lost", "error", "the reader of the log was too slow", { "count" } },
   { "bug", "error", "a check on ourselves failed", { "what", "at", "fatal" } },
   { "server_notice", "info", "anything else at start-up", { "text" } },
   { "control_request", "info", "the admin API was asked", { "method", "resource", "actor", "code", "duration_us", "reason" } },
   { "control_refused", "warn", "the admin API refused", { "method", "resource", "actor", "code", "text", "reason" } },
 
   -- inbound
-  { "session_started", "debug", "a client connected", { "session", "listener", "client", "client_port", "ptr" },
-    { { "smtpd", "connect from {ptr|unknown}[{client}]" } } },
   { "session_finished", "info", "a session ended",
     join(session, { "commands", "messages", "nrcpt", "refusals", "duration_us", "bytes_in", "bytes_out",
       "reason", "early_talker" }),
@@ -174,8 +164,6 @@ local events = {
   { "session_refused", "info", "a client was turned away before its session began",
     { "listener", "client", "client_port", "ptr", "limit", "limit_max", "count", "code", "text" },
     { { "smtpd", "NOQUEUE: reject: CONNECT from {ptr|unknown}[{client}]: {code} {text}" } } },
-  { "connection_limit", "warn", "the process has as many connections as it may have",
-    { "listener", "limit", "limit_max", "count", "error" } },
   -- reason: wrong unknown expired locked policy
   { "auth_failed", "info", "a login was refused for good; contrib/fail2ban reads it",
     join(session, { "backend", "code", "reason", "text", "offered", "count" }),
@@ -211,14 +199,10 @@ local events = {
     join(session, { "case", "stage", "from", "to", "code", "enhanced", "rule", "policy", "text", "path", "size_bytes" }),
     { { "smtpd", "NOQUEUE: reject: {stage^} from {ptr|unknown}[{client}]: {code} {enhanced} {text};" ..
         " from=<{from}> to=<{to}> proto={proto|SMTP} helo=<{helo}>" } } },
-  { "command_refused", "debug", "a command was refused by the protocol", join(session, { "what", "code", "enhanced", "text" }) },
-  { "commit_failed", "error", "a message could not be put on disk; the client was told to come back",
-    join({ "session", "from", "nrcpt", "size_bytes", "code" }, failure) },
 
   -- the queue and the spool
   { "queue_recovered", "info", "what the spool held at start-up",
     { "messages", "nrcpt", "segments", "torn_bytes", "count", "duration_us" } },
-  { "message_queued", "debug", "a message waits for its first attempt", { "id", "from", "nrcpt", "size_bytes" } },
   { "message_expired", "info", "a recipient was tried until the end of its lifetime",
     { "id", "from", "to", "delay_us", "attempt", "text" },
     { { "qmgr", "{id}: from=<{from}>, status=expired, returned to sender" } } },
@@ -258,8 +242,6 @@ local events = {
   { "upstream_auth_failed", "error", "a next hop did not take our login: its mail waits until an operator has mended that",
     { "relay", "route", "user", "mech", "code", "text" },
     { { "smtp", "{relay}: SASL authentication failed: {text}" } } },
-  { "connection_closed", "debug", "a connection to a next hop ended",
-    { "relay", "route", "messages", "duration_us", "bytes_in", "bytes_out", "reason" } },
   { "bounce_queued", "info", "a non-delivery report is on its way to the sender", { "id", "notice_id", "from", "to", "nrcpt" },
     { { "bounce", "{id}: sender non-delivery notification: {notice_id}" } } },
   { "delay_notice_queued", "info", "the sender is told that it takes long",
@@ -281,12 +263,6 @@ local events = {
   { "policy_log", "info", "a policy says something", { "policy", "hook", "session", "id", "text", "options" } },
   { "policy_warning", "warn", "a policy warns", { "policy", "hook", "session", "id", "text", "options" } },
   { "policy_debug", "debug", "a policy says something for its author", { "policy", "hook", "session", "id", "text", "options" } },
-
-  -- what we depend on
-  { "dns_failed", "warn", "a question got no answer", { "name", "type", "server", "error", "text", "duration_us" } },
-  { "http_failed", "warn", "a request of a policy got no answer", { "name", "code", "error", "text", "duration_us", "policy" } },
-  { "store_failed", "error", "the store of registry and limits fails", join({ "file", "server", "count" }, failure) },
-  { "store_recovered", "info", "it works again", { "file", "server", "duration_us" } },
 }
 
 return { levels = { "error", "warn", "info", "debug" }, fields = fields, events = events }

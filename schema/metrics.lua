@@ -30,9 +30,8 @@ return {
   { "workers", "gauge", "workers that run" },
   { "config_generation", "gauge", "number of the configuration in force" },
   { "config_refused_total", "counter", "configurations that were refused" },
-  { "log_lines_lost_total", "counter", "log lines that were lost because the reader was too slow" },
+  { "log_lines_lost_total", "counter", "log lines that were lost because the reader was too slow, or gone" },
   { "bugs_total", "counter", "checks on ourselves that failed" },
-  { "loop_turn_seconds", "histogram", "how long a turn of a worker's loop takes", unit = "us", bounds = decades(100, 10 * s) },
 
   -- inbound
   { "sessions_total", "counter", "sessions that began", label = "listener" },
@@ -55,7 +54,6 @@ return {
     bounds = { 1024, 4096, 16384, 65536, 262144, 1048576, 4194304, 16777216, 67108864 } },
   { "recipients_accepted_total", "counter", "recipients that were accepted" },
   { "refused_total", "counter", "refusals", label = "rule" },
-  { "refused_stage_total", "counter", "refusals", label = "stage" },
   { "data_seconds", "histogram", "from the end of a message's data to its reply", unit = "us", bounds = decades(100, 10 * s) },
 
   -- policy
@@ -85,7 +83,6 @@ return {
 
   -- outbound
   { "deliveries_total", "counter", "attempts that ended", label = "status" },
-  { "deliveries_route_total", "counter", "recipients that were delivered", label = "route" },
   { "delivery_seconds", "histogram", "from the arrival of a message to its delivery", unit = "us",
     bounds = decades(10 * ms, 100000 * s) },
   { "delivered_bytes_total", "counter", "octets that were sent to next hops" },
@@ -97,13 +94,6 @@ return {
   { "bounces_total", "counter", "notices that were sent", label = "kind" },
   { "notices_failed_total", "counter", "notices that nobody got" },
 
-  -- what we depend on
-  { "dns_queries_total", "counter", "questions to the DNS", label = "type" },
-  { "dns_cache_hits_total", "counter", "questions that the cache answered" },
-  { "dns_failures_total", "counter", "questions without an answer", label = "error" },
-  { "dns_seconds", "histogram", "how long an answer takes", unit = "us", bounds = decades(100, 10 * s) },
-  { "http_requests_total", "counter", "requests of policies", label = "outcome" },
-  { "store_failures_total", "counter", "operations of the store that failed" },
-  { "limits_reached_total", "counter", "times that a limit was reached", label = "limit" },
+  -- the admin API
   { "control_requests_total", "counter", "requests to the admin API", label = "code" },
 }

@@ -151,9 +151,9 @@ static void levels_are_filtered(void)
 	enum log_level level = LOG_LEVEL_ERROR;
 
 	paper_init(&p, LOG_FORMAT_JSON);
-	CHECK(!log_begin(&r, &p.lg, LOG_EV_SESSION_STARTED));
+	CHECK(!log_begin(&r, &p.lg, LOG_EV_CONNECTION_OPENED));
 	p.lg.level_max = LOG_LEVEL_DEBUG;
-	CHECK(log_begin(&r, &p.lg, LOG_EV_SESSION_STARTED));
+	CHECK(log_begin(&r, &p.lg, LOG_EV_CONNECTION_OPENED));
 	log_end(&r);
 	p.lg.level_max = LOG_LEVEL_ERROR;
 	CHECK(!log_begin(&r, &p.lg, LOG_EV_SPOOL_SPACE_LOW));
@@ -244,25 +244,26 @@ static void records_may_nest(void)
 	paper_init(&p, LOG_FORMAT_JSON);
 	NEED(log_begin(&outer, &p.lg, LOG_EV_SESSION_FINISHED));
 	log_cstr(&outer, LOG_F_HELO, "outer");
-	NEED(log_begin(&inner, &p.lg, LOG_EV_DNS_FAILED));
-	log_cstr(&inner, LOG_F_NAME, "inner");
+	NEED(log_begin(&inner, &p.lg, LOG_EV_STS_UNAVAILABLE));
+	log_cstr(&inner, LOG_F_DOMAIN, "inner");
 	log_end(&inner);
 	log_cstr(&outer, LOG_F_REASON, "quit");
 	log_end(&outer);
 	const char *out = paper_read(&p);
-	CHECK(strstr(out, "\"event\":\"dns_failed\",\"node\":\"relay1\",\"name\":\"inner\"}\n") != NULL);
+	CHECK(strstr(out, "\"event\":\"sts_unavailable\",\"node\":\"relay1\",\"domain\":\"inner\"}\n") !=
+	      NULL);
 	CHECK(strstr(out, "\"helo\":\"outer\",\"reason\":\"quit\"}\n") != NULL);
 	/* A nested record inside a half-built JSON value would mix the two: it loses its fields, and that is reported. */
 	NEED(log_begin(&outer, &p.lg, LOG_EV_MESSAGE_ACCEPTED));
 	struct json *j = log_json(&outer, LOG_F_RECIPIENTS);
 	json_array(j, NULL);
-	NEED(log_begin(&inner, &p.lg, LOG_EV_DNS_FAILED));
-	log_cstr(&inner, LOG_F_NAME, "inner");
+	NEED(log_begin(&inner, &p.lg, LOG_EV_STS_UNAVAILABLE));
+	log_cstr(&inner, LOG_F_DOMAIN, "inner");
 	log_end(&inner);
 	json_array_end(j);
 	log_end(&outer);
 	out = paper_read(&p);
-	CHECK(strstr(out, "\"event\":\"dns_failed\",\"node\":\"relay1\"}\n") != NULL);
+	CHECK(strstr(out, "\"event\":\"sts_unavailable\",\"node\":\"relay1\"}\n") != NULL);
 	CHECK(strstr(out, "\"recipients\":[]}\n") != NULL);
 	paper_deinit(&p);
 }
@@ -352,14 +353,14 @@ static void other_events_read_as_pairs(void)
 	struct log_rec r;
 
 	paper_init(&p, LOG_FORMAT_POSTFIX);
-	NEED(log_begin(&r, &p.lg, LOG_EV_COMMIT_FAILED));
-	log_cstr(&r, LOG_F_SESSION, "s1");
-	log_cstr(&r, LOG_F_FROM, "");
-	log_int(&r, LOG_F_SIZE_BYTES, 5);
+	NEED(log_begin(&r, &p.lg, LOG_EV_SPOOL_FAILED));
+	log_cstr(&r, LOG_F_FILE, "s1");
+	log_cstr(&r, LOG_F_WHAT, "");
+	log_int(&r, LOG_F_OFFSET_BYTES, 5);
 	log_cstr(&r, LOG_F_TEXT, "a, \"b\"=\\ \x1b\xc2\x9b\xff\xc3\xbc");
 	log_end(&r);
 	CHECK_STR(
-		line("Nov 21 07:00:00 relay1 postern/server[$]: error: commit_failed: session=s1, from=\"\", size_bytes=5, "
+		line("Nov 21 07:00:00 relay1 postern/server[$]: error: spool_failed: file=s1, what=\"\", offset_bytes=5, "
 		     "text=\"a, \\\"b\\\"=\\\\ ???\xc3\xbc\"\n"),
 		paper_read(&p));
 	NEED(log_begin(&r, &p.lg, LOG_EV_NOTICE_FAILED));

@@ -72,7 +72,7 @@ static void labels_are_summed_and_sorted(void)
 	metric_add_label(&s.a, METRIC_REFUSED_TOTAL, SPAN("unregistered"), 2);
 	metric_add_label(&s.b, METRIC_REFUSED_TOTAL, SPAN("unregistered"), 3);
 	metric_add_label(&s.b, METRIC_REFUSED_TOTAL, SPAN("helo\"\\\n\xff"), 1);
-	metric_add_label(&s.b, METRIC_REFUSED_STAGE_TOTAL, SPAN("unregistered"), 100);
+	metric_add_label(&s.b, METRIC_DELIVERIES_TOTAL, SPAN("unregistered"), 100);
 	check_line(
 		&s,
 		"postern_refused_total{rule=\"helo\\\"\\\\\\n?\"} 1\npostern_refused_total{rule=\"unregistered\"} 5");
@@ -110,16 +110,16 @@ static void histograms_are_cumulative_and_in_seconds(void)
 	static struct shards s;
 
 	shards_init(&s);
-	metric_observe(&s.a, METRIC_DNS_SECONDS, 100);      /* on the first bound */
-	metric_observe(&s.b, METRIC_DNS_SECONDS, 101);      /* over it */
-	metric_observe(&s.b, METRIC_DNS_SECONDS, 99000000); /* over all */
-	check_line(&s, "postern_dns_seconds_bucket{le=\"0.0001\"} 1");
-	check_line(&s, "postern_dns_seconds_bucket{le=\"0.00025\"} 2");
-	check_line(&s, "postern_dns_seconds_bucket{le=\"10\"} 2");
-	check_line(&s, "postern_dns_seconds_bucket{le=\"+Inf\"} 3");
-	check_line(&s, "postern_dns_seconds_sum 99.000201");
-	check_line(&s, "postern_dns_seconds_count 3");
-	CHECK_INT(3, metric_sum(METRIC_DNS_SECONDS, s.all, 2));
+	metric_observe(&s.a, METRIC_DATA_SECONDS, 100);      /* on the first bound */
+	metric_observe(&s.b, METRIC_DATA_SECONDS, 101);      /* over it */
+	metric_observe(&s.b, METRIC_DATA_SECONDS, 99000000); /* over all */
+	check_line(&s, "postern_data_seconds_bucket{le=\"0.0001\"} 1");
+	check_line(&s, "postern_data_seconds_bucket{le=\"0.00025\"} 2");
+	check_line(&s, "postern_data_seconds_bucket{le=\"10\"} 2");
+	check_line(&s, "postern_data_seconds_bucket{le=\"+Inf\"} 3");
+	check_line(&s, "postern_data_seconds_sum 99.000201");
+	check_line(&s, "postern_data_seconds_count 3");
+	CHECK_INT(3, metric_sum(METRIC_DATA_SECONDS, s.all, 2));
 	metric_observe(&s.a, METRIC_MESSAGE_BYTES, 5000);
 	check_line(&s, "postern_message_bytes_bucket{le=\"4096\"} 0");
 	check_line(&s, "postern_message_bytes_bucket{le=\"16384\"} 1");
@@ -174,7 +174,7 @@ static void *count_up(void *arg)
 
 	for (int i = 0; i < ROUNDS; i++) {
 		metric_add(s, METRIC_COMMANDS_TOTAL, 1);
-		metric_observe(s, METRIC_DNS_SECONDS, i);
+		metric_observe(s, METRIC_DATA_SECONDS, i);
 		if (i % 10 == 0)
 			metric_add_label(s, METRIC_REFUSED_TOTAL, i % 20 ? SPAN("odd") : SPAN("even"), 1);
 	}
@@ -199,7 +199,7 @@ static void readers_do_not_disturb_writers(void)
 	for (int i = 0; i < 2; i++)
 		pthread_join(threads[i], NULL);
 	CHECK_INT(2 * ROUNDS, metric_sum(METRIC_COMMANDS_TOTAL, s.all, 2));
-	CHECK_INT(2 * ROUNDS, metric_sum(METRIC_DNS_SECONDS, s.all, 2));
+	CHECK_INT(2 * ROUNDS, metric_sum(METRIC_DATA_SECONDS, s.all, 2));
 	CHECK_INT(2 * ROUNDS / 10, metric_sum(METRIC_REFUSED_TOTAL, s.all, 2));
 	shards_deinit(&s);
 }
