@@ -24,9 +24,9 @@
 #include "session/session.h"
 #include "spool/spool.h"
 #include "state/bans.h"
-#include "sts/tls_report.h"
 #include "state/clients.h"
 #include "state/limit.h"
+#include "sts/tls_report.h"
 
 /* One worker, as control may ask it: everything but loop and metrics only from a letter on its loop. Any may be NULL while the
  * worker starts or stops. */
@@ -46,13 +46,14 @@ struct control_env {
 	struct control_worker *const *workers;
 	unsigned nworkers;
 	struct metric_shard *process_metrics; /* what belongs to no worker */
+	struct log_writer *log_writer;        /* NULL: nobody knows of lost lines */
 	struct ledger *ledger;
 	struct clients *clients;
 	struct limit_store *limits;
-	struct bans *bans; /* NULL: nobody is ever banned */
+	struct bans *bans;             /* NULL: nobody is ever banned */
 	struct tls_report *tls_report; /* NULL: nobody counts */
 	const char *node;              /* who makes the report */
-	struct logger *log; /* control's own */
+	struct logger *log;            /* control's own */
 	const char *config_file;
 	int64_t started_at_us; /* wall clock */
 	void *arg;

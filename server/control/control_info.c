@@ -1,6 +1,8 @@
 /* control_info.c - what the server is doing: status, sessions, destinations, health, metrics. */
 #include <stdlib.h>
 
+#include "base/check.h"
+#include "base/log_writer.h"
 #include "base/mem.h"
 #include "control/control_priv.h"
 #include "gen/version.h"
@@ -191,6 +193,11 @@ void control_metrics(struct control_request *r)
 	for (unsigned i = 0; i < n; i++)
 		shards[i] = r->env->workers[i]->metrics;
 	shards[n] = r->env->process_metrics;
+	/* Whoever counts these has no shard. */
+	metric_set(shards[n], METRIC_BUGS_TOTAL, check_verify_failures());
+	if (r->env->log_writer)
+		metric_set(shards[n], METRIC_LOG_LINES_LOST_TOTAL,
+			   (int64_t)log_writer_lost(r->env->log_writer));
 	metric_write(&r->out, shards, n + 1);
 	r->type = "text/plain; version=0.0.4";
 	free(shards);

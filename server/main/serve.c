@@ -320,6 +320,7 @@ static int open_control(struct server *s, struct errtext *e)
 	const struct control_env env = { .workers = s->view,
 					 .nworkers = s->nworkers,
 					 .process_metrics = &s->metrics,
+					 .log_writer = s->writer,
 					 .ledger = s->process.ledger,
 					 .clients = s->process.clients,
 					 .limits = s->process.limits,

@@ -132,6 +132,7 @@ static void answers_say_what_the_server_does(void)
 	metric_add(&b.metrics[0], METRIC_COMMANDS_TOTAL, 2);
 	metric_add(&b.metrics[2], METRIC_COMMANDS_TOTAL, 3);
 	bed_check(&b, "GET", "/metrics", 200, "postern_commands_total 5\n");
+	bed_check(&b, "GET", "/metrics", 200, "postern_bugs_total 0\n");
 	bed_check(&b, "POST", "/v1/reload", 200, "\"reloaded\":true,\"generation\":7,\"problems\":[]");
 	b.reload_fails = true;
 	bed_check(&b, "POST", "/v1/reload", 422, "\"problems\":[{\"text\":\"no\"}]");
