@@ -60,7 +60,7 @@ struct auth_channel {
 	int (*binding)(void *arg, struct span type, uint8_t *out, size_t max);
 	void *arg;
 	struct span external; /* who a verified client certificate is; empty: nobody, no EXTERNAL */
-	/* Asked once the account is known and before any backend is; false: AUTH_TEMPORARY, and nobody is asked. NULL: anybody may. */
+	/* Asked once the account is known, before any backend; false: AUTH_TEMPORARY, nobody is asked. NULL: anybody may. */
 	bool (*may_try)(void *arg, struct span account);
 };
 

@@ -23,7 +23,7 @@ static int wrong(const struct parser *p, int err, const char *what)
 	return errtext_set(p->e, err, "line %u: %s", p->line, what);
 }
 
-/* Only of a word that is known to be no part of a hash or a password: a line that is cut, or the wrong file, may have those anywhere. */
+/* Only of a word that is known to be no part of a hash or a password: a cut line, or the wrong file, may have those anywhere. */
 static int wrong_word(const struct parser *p, const char *what, struct span word)
 {
 	return errtext_set(p->e, ERR_SYNTAX, "line %u: %s \"%.*s\"", p->line, what,

@@ -7,8 +7,8 @@
  *
  * Ways it fails: the client cancels ("*") or says what is no base64; the mechanism is not offered; name or secret is wrong, expired
  * or locked (535, the same text for all of them; the log is precise); nobody can say now (454: devices give up for good on a 535);
- * address or user is banned (454, and nobody is asked, or the answer does not count); policy refuses. A refusal of credentials is said
- * after a while that grows, and after failures_max of them the connection ends.
+ * address or user is banned (454, and nobody is asked, or the answer does not count); policy refuses. A refusal of credentials is
+ * said after a while that grows, and after failures_max of them the connection ends.
  *
  * Secrets: what the client sent is wiped from the input as soon as the exchange has seen it; nothing of it is logged.
  */
