@@ -73,7 +73,8 @@ static int apply(const struct tls_settings *set, SSL_CTX *ctx, struct errtext *e
 	const int min = version_number(set->min ? set->min : TLS_VERSION_1_2); /* RFC 8996 */
 
 	/* No compression (RFC 3749 met CRIME), no renegotiation (RFC 8446 has none, and it is a way to make us work); no record
-	 * that was read stays in OpenSSL's memory, for there may be a password in it; the end of the lower stream without close_notify is noted by the filter and is no error: half of the devices end so. */
+	 * that was read stays in OpenSSL's memory, for there may be a password in it; the end of the lower stream without
+	 * close_notify is noted by the filter and is no error: half of the devices end so. */
 	SSL_CTX_set_options(ctx, SSL_OP_NO_SSLv3 | SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION | SSL_OP_CLEANSE_PLAINTEXT |
 					 SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_IGNORE_UNEXPECTED_EOF);
 	SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
