@@ -192,7 +192,7 @@ struct link {
 /* ---- variant.c: destinations that differ in more than route and next hop ---- */
 struct variant {
 	bool requiretls;
-	bool optional;     /* RFC 8689 section 4.2.2: what the domain demands does not count, only what the operator does */
+	bool optional; /* RFC 8689 section 4.2.2: what the domain demands does not count, only what the operator does */
 	struct span login; /* sender domain whose credential is used; empty: the route's */
 };
 

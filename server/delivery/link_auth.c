@@ -175,7 +175,8 @@ static void log_failed(const struct link *l, const struct link_trouble *t)
 	if (t->code)
 		log_int(&r, LOG_F_CODE, t->code);
 	/* What the exchange says about a refusal has the server's words in it, and what is known about them. */
-	log_str(&r, LOG_F_TEXT, run && t->code && run->exchange.why[0] ? span_of(run->exchange.why) : t->text);
+	log_str(&r, LOG_F_TEXT,
+		run && t->code && run->exchange.why[0] ? span_of(run->exchange.why) : t->text);
 	log_end(&r);
 }
 

@@ -88,8 +88,7 @@ static void on_tlsa(struct op *op)
 	if (a->result == DNS_TEMPFAIL || a->result == DNS_INVALID || l->tls.tlsa.stale) {
 		char text[200];
 		snprintf(text, sizeof text, "the TLSA records of %.*s could not be learned: %s",
-			 SPAN_ARG(l->tls.tlsa_base),
-			 l->tls.tlsa.stale ? "nobody answers" : a->why);
+			 SPAN_ARG(l->tls.tlsa_base), l->tls.tlsa.stale ? "nobody answers" : a->why);
 		const struct link_trouble t = {
 			.what = "TLSA", .enhanced = SMTP_ENHANCED(4, 7, 5), .text = span_of(text), .tls = true
 		};

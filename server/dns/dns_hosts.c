@@ -81,9 +81,10 @@ struct dns_hosts *dns_hosts_copy(const struct dns_hosts *h)
 
 	map_for_each(it, &h->map) {
 		const struct dns_answer *a = map_entry(it, struct host, node)->answer;
-		struct dns_answer *b = a->result == DNS_OK
-					       ? dns_answer_new_alias(a->type, a->name, a->canonical, a->record, a->n)
-					       : dns_answer_new_empty(a->type, a->name, a->result, a->why);
+		struct dns_answer *b =
+			a->result == DNS_OK
+				? dns_answer_new_alias(a->type, a->name, a->canonical, a->record, a->n)
+				: dns_answer_new_empty(a->type, a->name, a->result, a->why);
 		b->authenticated = a->authenticated;
 		b->ttl_s = a->ttl_s;
 		set(to, b);

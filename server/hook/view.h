@@ -101,7 +101,7 @@ struct view_rcpt {
 	struct span address; /* canonical text */
 	struct smtp_rcpt_params params;
 	bool is_postmaster; /* the listener's: accepted unless a policy refuses it */
-	bool routed_local; /* the local part holds @ % or !: smtp_path_is_routed_local() */
+	bool routed_local;  /* the local part holds @ % or !: smtp_path_is_routed_local() */
 };
 
 struct view_msg {
@@ -115,6 +115,6 @@ struct view_msg {
 	bool has_8bit;
 	const struct view_rcpt *rcpt; /* the accepted recipients */
 	uint32_t nrcpt;
-	struct span meta; /* JSON text, or empty */
+	struct span meta;               /* JSON text, or empty */
 	const struct dkim_verify *dkim; /* what its signatures are worth; NULL: nobody looked */
 };

@@ -71,7 +71,7 @@ static void run_done(struct task *t)
 
 static void op_stop(struct op *op, int why)
 {
-	void (*cancel)(struct op *op) = op->cancel;
+	void (*cancel)(struct op * op) = op->cancel;
 
 	if (!op_pending(op) || op->completed_ || !cancel)
 		return;

@@ -234,14 +234,19 @@ static int call_version(void *arg, struct span in, struct buf *out, struct errte
 int cli_main(int argc, char **argv)
 {
 	static const struct cli_function functions[] = {
-		{ "control", call_control, NULL },   { "check", call_check, NULL },
-		{ "simulate", call_simulate, NULL }, { "spec_files", call_spec_files, NULL },
-		{ "spec_run", call_spec_run, NULL }, { "version", call_version, NULL },
+		{ "control", call_control, NULL },
+		{ "check", call_check, NULL },
+		{ "simulate", call_simulate, NULL },
+		{ "spec_files", call_spec_files, NULL },
+		{ "spec_run", call_spec_run, NULL },
+		{ "version", call_version, NULL },
 		{ "upstream_check", cli_upstream_check, NULL },
 		{ "user", cli_user, NULL },
 		{ "cert_check", cli_cert_check, NULL },
-		{ "dkim_keygen", cli_dkim_keygen, NULL }, { "dkim_check", cli_dkim_check, NULL },
-		{ "dkim_verify", cli_dkim_verify, NULL }, { "dkim_sign", cli_dkim_sign, NULL },
+		{ "dkim_keygen", cli_dkim_keygen, NULL },
+		{ "dkim_check", cli_dkim_check, NULL },
+		{ "dkim_verify", cli_dkim_verify, NULL },
+		{ "dkim_sign", cli_dkim_sign, NULL },
 	};
 
 	return cli_host_run(argc, argv, functions, ARRAY_LEN(functions));

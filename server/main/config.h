@@ -130,10 +130,12 @@ void config_inherit(struct config *next, const struct config *now);
 /* Secrets whose files changed are read again. @told hears of each that did (1), or why not (-ERR_x; all stays as it was), once
  * for each state; -ERR_UNREACH: a token cannot be had, or kept. One thread at a time. */
 void config_refresh_secrets(const struct config *cfg,
-			    void (*told)(void *arg, struct span name, int result, const char *text), void *arg);
+			    void (*told)(void *arg, struct span name, int result, const char *text),
+			    void *arg);
 /* The same for CAs, certificates and keys of routes; connections that are open keep what they have. */
 void config_refresh_route_tls(const struct config *cfg,
-			      void (*told)(void *arg, struct span name, int result, const char *text), void *arg);
+			      void (*told)(void *arg, struct span name, int result, const char *text),
+			      void *arg);
 
 /* `postern check`: loads @file and writes every problem as "file:line: text", or as one JSON object, and a last line that sums up.
  * Returns the exit status: 0, or 1 if there is a problem that is not a warning. */

@@ -20,7 +20,8 @@ struct config_build {
 
 /* Each adds problems and goes on. Listeners want profiles and keys, routes the rest. */
 void config_build_dkim(struct config_build *b);
-void config_build_listener_dkim(struct config_build *b, const struct config_value *v, struct session_listener *s);
+void config_build_listener_dkim(struct config_build *b, const struct config_value *v,
+				struct session_listener *s);
 void config_build_listeners(struct config_build *b);
 void config_build_routes(struct config_build *b);
 void config_build_services(struct config_build *b);

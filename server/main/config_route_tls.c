@@ -89,7 +89,9 @@ static void check(struct config_build *b, const struct config_value *place, cons
 			b, place,
 			"tls: dane wants name servers that validate, and dns.trust_ad = true to say so");
 	if (t->level == ROUTE_TLS_STS && r->nhosts)
-		config_complain(b, place, "tls: sts is about the MX hosts of a domain, and this route has hosts of its own");
+		config_complain(
+			b, place,
+			"tls: sts is about the MX hosts of a domain, and this route has hosts of its own");
 	if ((r->auth || r->nby_sender) && !verifies && !r->auth_unverified)
 		config_complain(
 			b, place,

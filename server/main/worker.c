@@ -247,7 +247,8 @@ static int open_queue(struct worker *w, unsigned workers)
 	struct spool_recovery recovery;
 
 	v->delivery = delivery_new(&dc, v->loop, v->dns, &w->hooks, &w->log, &w->metrics);
-	worker_sts_open(&w->sts, w->cfg, w->index, v->loop, v->dns, w->process->http, w->process->disk, &w->log);
+	worker_sts_open(&w->sts, w->cfg, w->index, v->loop, v->dns, w->process->http, w->process->disk,
+			&w->log);
 	delivery_use_sts(v->delivery, w->sts.sts, w->process->tls_report);
 	const struct queue_ops ops = delivery_queue_ops(v->delivery);
 	v->queue = queue_new(&w->cfg->queue, v->loop, w->process->ledger, &ops, &w->log, &w->metrics);

@@ -47,7 +47,8 @@ struct queue_dest {
 	struct span name;     /* "<route>|<next hop>[|<variant>]", for people and for the ledger */
 	struct span route;    /* the route's name */
 	struct span next_hop; /* the recipient domain, or "[host]:port" of the route */
-	struct span variant;  /* what else keeps connections apart: "as a.example", "requiretls"; mostly empty */
+	struct span
+		variant; /* what else keeps connections apart: "as a.example", "requiretls"; mostly empty */
 	/* Delivery's and main's, from ops->route or ops->refresh. NULL: the route is gone; ready() does
 	 * not come any more. */
 	const void *route_config;

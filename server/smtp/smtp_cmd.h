@@ -64,7 +64,7 @@ enum smtp_verb {
 #define X(name, kind, arg, octets_max) SMTP_VERB_##name,
 	SMTP_VERB_MAP(X)
 #undef X
-	SMTP_VERB_MAX_
+		SMTP_VERB_MAX_
 };
 
 struct smtp_cmd {

@@ -13,8 +13,8 @@
 #include "smtp/smtp_syntax.h"
 
 enum {
-	SMTP_DOMAIN_MAX = 255, /* RFC 5321 section 4.5.3.1.2 */
-	SMTP_LABEL_MAX = 63,   /* RFC 1035 section 2.3.4 */
+	SMTP_DOMAIN_MAX = 255,       /* RFC 5321 section 4.5.3.1.2 */
+	SMTP_LABEL_MAX = 63,         /* RFC 1035 section 2.3.4 */
 	SMTP_U_LABEL_CHARS_MAX = 59, /* "xn--" and an octet per character fit a label (RFC 5890 4.2) */
 };
 

@@ -41,7 +41,7 @@ enum smtp_ext_index {
 #define X(name, keyword, rfc) SMTP_EXT_INDEX_##name,
 	SMTP_EXT_MAP(X)
 #undef X
-	SMTP_EXT_COUNT_
+		SMTP_EXT_COUNT_
 };
 
 enum smtp_ext {

@@ -99,8 +99,8 @@ void spool_write_abort(struct spool_write **w);
 struct spool_commit {
 	struct op op; /* status 0, -ERR_IO, -ERR_NOSPACE, -ERR_TOOBIG (meta and head over SPOOL_RECORD_MAX) */
 	uint64_t id;  /* set by spool_commit_start at once: the queue id */
-	struct spool_image *
-		image; /* on success, if the message is in memory: one reference, the receiver's */
+	struct spool_image
+		*image; /* on success, if the message is in memory: one reference, the receiver's */
 	void *internal_;
 };
 

@@ -165,8 +165,8 @@ static int64_t read_octets(struct reader *rd, char *p, size_t n, uint64_t at)
 	return (int64_t)done;
 }
 
-int64_t spool_body_read(const struct spool_fs *fs, const char *dir, uint64_t id, uint64_t body_octets, char *p,
-			size_t n, uint64_t at)
+int64_t spool_body_read(const struct spool_fs *fs, const char *dir, uint64_t id, uint64_t body_octets,
+			char *p, size_t n, uint64_t at)
 {
 	struct reader rd = { .fs = fs, .id = id, .body_octets = body_octets };
 

@@ -31,9 +31,9 @@ struct spool_body_writer {
 	const char *dir;
 	uint64_t id;
 	struct spool_body_given given; /* to be used again */
-	int fd;          /* -1: not made yet */
-	uint64_t octets; /* written so far */
-	uint32_t crc;    /* of the block in hand */
+	int fd;                        /* -1: not made yet */
+	uint64_t octets;               /* written so far */
+	uint32_t crc;                  /* of the block in hand */
 	struct buf table;
 };
 
@@ -41,10 +41,11 @@ void spool_body_writer_init(struct spool_body_writer *bw, const struct spool_fs 
 			    uint64_t id, uint64_t octets_max, struct spool_body_given given);
 /* 0, -ERR_NOSPACE, -ERR_IO. After an error it can only be discarded. */
 int spool_body_write(struct spool_body_writer *bw, struct span piece);
-int spool_body_finish(struct spool_body_writer *bw);   /* durable, by its name too */
-uint64_t spool_body_writer_file_octets(const struct spool_body_writer *bw); /* finished: what the file takes */
+int spool_body_finish(struct spool_body_writer *bw); /* durable, by its name too */
+uint64_t spool_body_writer_file_octets(
+	const struct spool_body_writer *bw);           /* finished: what the file takes */
 void spool_body_discard(struct spool_body_writer *bw); /* closes and removes the file, if there is one */
 
 /* Of a body of @body_octets. Octets read, fewer than @n only at the end; -ERR_NOTFOUND, -ERR_IO, -ERR_CORRUPT. */
-int64_t spool_body_read(const struct spool_fs *fs, const char *dir, uint64_t id, uint64_t body_octets, char *p,
-			size_t n, uint64_t at);
+int64_t spool_body_read(const struct spool_fs *fs, const char *dir, uint64_t id, uint64_t body_octets,
+			char *p, size_t n, uint64_t at);

@@ -22,7 +22,7 @@ struct message {
 	struct spool *spool;
 	struct spool_commit *commit; /* NULL: nobody waits any more */
 	struct spool_image_own *image;
-	struct spool_write *write; /* of a large one, until its file is durable */
+	struct spool_write *write;         /* of a large one, until its file is durable */
 	uint64_t body_octets, file_octets; /* of a large one; else 0 */
 	int64_t started_us;
 };

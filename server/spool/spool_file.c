@@ -13,11 +13,8 @@
 enum { COPY_OCTETS = 1024 * 1024, CORRUPT_COPIES_MAX = 9, SEQ_DIGITS = 10 };
 
 static const char *const endings[] = {
-	[SPOOL_FILE_LOG] = ".log",
-	[SPOOL_FILE_NEW] = ".new",
-	[SPOOL_FILE_SPARE] = ".spare",
-	[SPOOL_FILE_BODY] = ".body",
-	[SPOOL_FILE_GIVEN] = ".given",
+	[SPOOL_FILE_LOG] = ".log",   [SPOOL_FILE_NEW] = ".new",     [SPOOL_FILE_SPARE] = ".spare",
+	[SPOOL_FILE_BODY] = ".body", [SPOOL_FILE_GIVEN] = ".given",
 };
 
 /* ---- names ---------------------------------------------------------------------------------------------------- */

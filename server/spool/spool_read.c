@@ -160,7 +160,9 @@ int spool_read_start(struct spool_read *rd, struct scope *scope, struct spool *s
 		return 0;
 	}
 	struct piece *p = mem_alloc_raw(sizeof *p + rd->size);
-	*p = (struct piece){ .owner = rd, .dir = v->dir, .id = id, .body_octets = rd->body_octets, .offset = rd->offset };
+	*p = (struct piece){
+		.owner = rd, .dir = v->dir, .id = id, .body_octets = rd->body_octets, .offset = rd->offset
+	};
 	p->n = rd->size < INT32_MAX ? rd->size : INT32_MAX;
 	rd->internal_ = p;
 	s->memory->used += p->n;

@@ -66,7 +66,8 @@ static void mistakes_are_told_with_their_line(void)
 	static const struct {
 		const char *text, *want;
 	} cases[] = {
-		{ "usr x password=" HASH, "line 1: a line begins with \"user\", \"alias\", \"key\" or \"#\"" },
+		{ "usr x password=" HASH,
+		  "line 1: a line begins with \"user\", \"alias\", \"key\" or \"#\"" },
 		{ "swordfish", "line 1: a line begins with \"user\", \"alias\", \"key\" or \"#\"" },
 		{ "user x swordfish", "line 1: no such field" },
 		{ "user x Sw0rdfish", "line 1: not a field" },

@@ -259,7 +259,6 @@ static void server_accepted(void *arg, struct stream *s)
 	server_reply(c, sv->greeting);
 }
 
-
 static void server_start(struct server *sv, struct loop *loop)
 {
 	struct ip_endpoint at = { .port = bed_port };

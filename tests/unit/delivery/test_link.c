@@ -12,7 +12,8 @@ static void test_delivers(void)
 	CHECK_INT(250, b.told[1].code);
 	CHECK(strstr(b.told[0].remote, "[127.0.0.1]:") != NULL);
 	CHECK_STR("Subject: x\r\n\r\nhello\r\n..dot\r\n.\r\n", buf_cstr(&b.sv.content));
-	CHECK(strstr(buf_cstr(&b.sv.said), "EHLO relay.example.edu\nMAIL FROM:<a@example.edu> SIZE=") != NULL);
+	CHECK(strstr(buf_cstr(&b.sv.said), "EHLO relay.example.edu\nMAIL FROM:<a@example.edu> SIZE=") !=
+	      NULL);
 	/* The next one takes the same connection. */
 	bed_mail(&b, 1);
 	bed_until(&b, 3);
@@ -62,8 +63,8 @@ static void test_refusals(void)
 		bed_until(&b, 1);
 		if (b.told[0].status != cases[i].status || b.told[0].code != cases[i].code ||
 		    (b.dest_failed > 0) != cases[i].dest_failed)
-			printf("  case %zu: status %d code %d text %s failed %u\n", i, (int)b.told[0].status, b.told[0].code,
-			       b.told[0].text, b.dest_failed);
+			printf("  case %zu: status %d code %d text %s failed %u\n", i, (int)b.told[0].status,
+			       b.told[0].code, b.told[0].text, b.dest_failed);
 		CHECK_INT(cases[i].status, b.told[0].status);
 		CHECK_INT(cases[i].code, b.told[0].code);
 		CHECK_INT(cases[i].dest_failed, b.dest_failed > 0);
@@ -303,6 +304,6 @@ static void test_stop_anywhere(void)
 	}
 }
 
-TEST_MAIN(TEST(test_delivers), TEST(test_refusals), TEST(test_some_recipients), TEST(test_mx), TEST(test_large),
-	  TEST(test_lost_while_reading), TEST(test_idle_closed), TEST(test_load_busy), TEST(test_links_max),
-	  TEST(test_per_connection), TEST(test_stop_anywhere))
+TEST_MAIN(TEST(test_delivers), TEST(test_refusals), TEST(test_some_recipients), TEST(test_mx),
+	  TEST(test_large), TEST(test_lost_while_reading), TEST(test_idle_closed), TEST(test_load_busy),
+	  TEST(test_links_max), TEST(test_per_connection), TEST(test_stop_anywhere))

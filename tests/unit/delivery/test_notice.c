@@ -7,8 +7,12 @@ static void make(struct bed *b, enum queue_notice_kind kind, struct envelope *en
 {
 	struct queue_job *j = bed_mail(b, 2);
 	const struct queue_outcome outcomes[] = {
-		{ .rcpt = 1, .status = QUEUE_BOUNCED, .code = 550, .enhanced = SPAN("5.1.1"),
-		  .text = SPAN("5.1.1 nobody\nof that name"), .remote = SPAN("mx.example[192.0.2.1]:25") },
+		{ .rcpt = 1,
+		  .status = QUEUE_BOUNCED,
+		  .code = 550,
+		  .enhanced = SPAN("5.1.1"),
+		  .text = SPAN("5.1.1 nobody\nof that name"),
+		  .remote = SPAN("mx.example[192.0.2.1]:25") },
 	};
 	static struct queue_notice notice;
 
@@ -37,9 +41,13 @@ static void test_reports(void)
 		      { QUEUE_NOTICE_RELAYED, MAIL_DSN_RELAYED } };
 	struct envelope_rcpt rcpt[] = {
 		{ .address = SPAN("r0@example.org"), .domain = SPAN("example.org") },
-		{ .address = SPAN("r1@example.org"), .domain = SPAN("example.org"), .orcpt = SPAN("rfc822;old+2Bx@example.org") },
+		{ .address = SPAN("r1@example.org"),
+		  .domain = SPAN("example.org"),
+		  .orcpt = SPAN("rfc822;old+2Bx@example.org") },
 	};
-	struct envelope env = { .sender = SPAN("a@example.edu"), .envid = SPAN("job+2B7"), .rcpt = rcpt, .nrcpt = 2 };
+	struct envelope env = {
+		.sender = SPAN("a@example.edu"), .envid = SPAN("job+2B7"), .rcpt = rcpt, .nrcpt = 2
+	};
 
 	for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
 		struct arena *a = arena_new(1 << 20);
@@ -57,7 +65,8 @@ static void test_reports(void)
 		CHECK_SPAN("r1@example.org", report.rcpts[0].final);
 		CHECK_SPAN("old+x@example.org", report.rcpts[0].original);
 		CHECK(strstr(buf_cstr(&b.report), "Ask us") != NULL);
-		CHECK((strstr(buf_cstr(&b.report), ".dot") != NULL) == (kinds[i].kind == QUEUE_NOTICE_FAILED));
+		CHECK((strstr(buf_cstr(&b.report), ".dot") != NULL) ==
+		      (kinds[i].kind == QUEUE_NOTICE_FAILED));
 		CHECK_INT(0, envelope_decode(buf_span(&b.report_meta), a, &sent));
 		NEED(sent.nrcpt == 1);
 		CHECK_SPAN("a@example.edu", sent.rcpt[0].address);
@@ -72,10 +81,12 @@ static void test_reports(void)
 static void test_requiretls(void)
 {
 	struct envelope_rcpt rcpt[] = { { .address = SPAN("r0@example.org"), .domain = SPAN("example.org") },
-					{ .address = SPAN("r1@example.org"), .domain = SPAN("example.org") } };
-	struct envelope env = {
-		.sender = SPAN("a@example.edu"), .flags = ENVELOPE_REQUIRETLS | ENVELOPE_RET_FULL, .rcpt = rcpt, .nrcpt = 2
-	};
+					{ .address = SPAN("r1@example.org"),
+					  .domain = SPAN("example.org") } };
+	struct envelope env = { .sender = SPAN("a@example.edu"),
+				.flags = ENVELOPE_REQUIRETLS | ENVELOPE_RET_FULL,
+				.rcpt = rcpt,
+				.nrcpt = 2 };
 	struct arena *a = arena_new(1 << 20);
 	struct envelope sent;
 	struct bed b;
@@ -93,7 +104,8 @@ static void test_requiretls(void)
 static void test_nobody(void)
 {
 	struct envelope_rcpt rcpt[] = { { .address = SPAN("r0@example.org"), .domain = SPAN("example.org") },
-					{ .address = SPAN("r1@example.org"), .domain = SPAN("example.org") } };
+					{ .address = SPAN("r1@example.org"),
+					  .domain = SPAN("example.org") } };
 	struct envelope env = { .device = SPAN("mfp-1"), .rcpt = rcpt, .nrcpt = 2 };
 	static const char *const senders[] = { "", "no-domain" };
 

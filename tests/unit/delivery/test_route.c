@@ -43,8 +43,16 @@ static void test_find(void)
 
 static void test_hosts(void)
 {
-	static const char *const bad[] = { "", "[", "[]", "mx.example", "[mx.example", "[mx.example]:", "[mx.example]:0",
-					   "[mx.example]:65536", "[mx.example]25", "[a b]:25" };
+	static const char *const bad[] = { "",
+					   "[",
+					   "[]",
+					   "mx.example",
+					   "[mx.example",
+					   "[mx.example]:",
+					   "[mx.example]:0",
+					   "[mx.example]:65536",
+					   "[mx.example]25",
+					   "[a b]:25" };
 	struct route_host h;
 
 	CHECK_INT(0, route_host_parse(SPAN("[mx.example]:587"), &h));

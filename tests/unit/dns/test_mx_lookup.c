@@ -144,7 +144,9 @@ static void the_matrix(void)
 		{ "Example.org", MX_FOUND,
 		  "10 mx1.example.org 2001:db8::1, 10 mx1.example.org 192.0.2.1, 20 mx2.example.org 192.0.2.2",
 		  "" },
-		{ "b\xc3\xbc" "cher.example", MX_FOUND, "10 xn--mx-eka.example 192.0.2.14", "" },
+		{ "b\xc3\xbc"
+		  "cher.example",
+		  MX_FOUND, "10 xn--mx-eka.example 192.0.2.14", "" },
 		{ "\xff.example", MX_INVALID, "", "\xff.example: no name of the DNS" },
 		{ "implicit.example", MX_FOUND, "0 implicit.example 192.0.2.3", "" },
 		{ "nowhere.example", MX_NXDOMAIN, "", "nowhere.example: there is no such domain" },

@@ -495,8 +495,8 @@ static void loop_that_goes_opens_its_last_letters(void)
 TEST_MAIN(TEST(timers_fire_in_order_of_time), TEST(timer_moved_later_stays_where_it_is_in_the_heap),
 	  TEST(timer_moved_earlier_fires_earlier), TEST(timer_unset_does_not_fire),
 	  TEST(timer_may_set_itself_again), TEST(ten_thousand_timers), TEST(clock_can_be_advanced),
-	  TEST(clocks_stand_still_within_a_turn), TEST(clocks_can_be_held), TEST(tasks_run_in_order_once_and_flushes_last),
-	  TEST(task_can_be_unscheduled_by_the_one_before_it), TEST(endless_tasks_starve_nobody),
-	  TEST(task_of_a_timer_runs_before_the_loop_blocks), TEST(run_ends_at_stop_and_can_go_on),
-	  TEST(run_ends_when_nothing_is_alive), TEST(letters_come_in_order_from_all_threads),
-	  TEST(loop_that_goes_opens_its_last_letters))
+	  TEST(clocks_stand_still_within_a_turn), TEST(clocks_can_be_held),
+	  TEST(tasks_run_in_order_once_and_flushes_last), TEST(task_can_be_unscheduled_by_the_one_before_it),
+	  TEST(endless_tasks_starve_nobody), TEST(task_of_a_timer_runs_before_the_loop_blocks),
+	  TEST(run_ends_at_stop_and_can_go_on), TEST(run_ends_when_nothing_is_alive),
+	  TEST(letters_come_in_order_from_all_threads), TEST(loop_that_goes_opens_its_last_letters))

@@ -346,9 +346,10 @@ static void held_by_its_envelope(void)
 	bed_end(&b);
 }
 
-TEST_MAIN(TEST(a_message_is_delivered), TEST(a_variant_is_a_destination_of_its_own), TEST(ready_never_comes_from_inside),
-	  TEST(recipients_share_transactions), TEST(a_message_without_recipients_goes_at_once),
-	  TEST(deferrals_follow_the_schedule), TEST(outcomes_may_differ), TEST(the_end_of_its_life),
-	  TEST(what_is_put_back_is_no_attempt), TEST(fresh_mail_does_not_wait_behind_old),
-	  TEST(images_stay_within_their_budget), TEST(closing_waits_for_what_is_out),
-	  TEST(idle_destinations_are_forgotten), TEST(held_by_its_envelope))
+TEST_MAIN(TEST(a_message_is_delivered), TEST(a_variant_is_a_destination_of_its_own),
+	  TEST(ready_never_comes_from_inside), TEST(recipients_share_transactions),
+	  TEST(a_message_without_recipients_goes_at_once), TEST(deferrals_follow_the_schedule),
+	  TEST(outcomes_may_differ), TEST(the_end_of_its_life), TEST(what_is_put_back_is_no_attempt),
+	  TEST(fresh_mail_does_not_wait_behind_old), TEST(images_stay_within_their_budget),
+	  TEST(closing_waits_for_what_is_out), TEST(idle_destinations_are_forgotten),
+	  TEST(held_by_its_envelope))

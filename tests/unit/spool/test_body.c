@@ -9,7 +9,7 @@ enum { ID = 12345 };
 
 static struct model disk;
 static struct spool_body_given given; /* to be used */
-static size_t written; /* octets of the last body */
+static size_t written;                /* octets of the last body */
 static char octets[3 * SPOOL_BODY_BLOCK + 10], got[sizeof octets + 10];
 
 static void set_up(void)
@@ -72,7 +72,8 @@ static void damage_is_found_in_its_block(void)
 	struct model_content *c = &disk.files[disk.now.v[0].file].now;
 	c->p[SPOOL_BODY_BLOCK + 7] ^= 1;
 	CHECK_INT(100, spool_body_read(&disk.fs, "d", ID, written, got, 100, 0));
-	CHECK_INT(-ERR_CORRUPT, spool_body_read(&disk.fs, "d", ID, written, got, 100, 2 * SPOOL_BODY_BLOCK - 1));
+	CHECK_INT(-ERR_CORRUPT,
+		  spool_body_read(&disk.fs, "d", ID, written, got, 100, 2 * SPOOL_BODY_BLOCK - 1));
 	CHECK_INT(100, spool_body_read(&disk.fs, "d", ID, written, got, 100, 2 * SPOOL_BODY_BLOCK));
 	c->p[SPOOL_BODY_BLOCK + 7] ^= 1;
 	c->p[sizeof octets + 2] ^= 1; /* a checksum */
@@ -115,7 +116,8 @@ static void a_given_file_is_written_over(void)
 			model_crash(&disk);
 			CHECK_INT(sizes[i], spool_body_read(&disk.fs, "d", ID, written, got, sizeof got, 0));
 			CHECK(memcmp(octets, got, sizes[i]) == 0);
-			const int fd = disk.fs.open(&disk, spool_file_path("d", SPOOL_FILE_BODY, ID).s, SPOOL_FS_READ);
+			const int fd = disk.fs.open(&disk, spool_file_path("d", SPOOL_FILE_BODY, ID).s,
+						    SPOOL_FS_READ);
 			const uint64_t needs = spool_body_file_octets(sizes[i]);
 			CHECK_INT(gone || needs > before ? needs : before, disk.fs.size(&disk, fd));
 			model_deinit(&disk);
@@ -149,4 +151,5 @@ static void a_failure_leaves_nothing(void)
 }
 
 TEST_MAIN(TEST(a_body_of_any_size_is_read_as_written), TEST(damage_is_found_in_its_block),
-	  TEST(a_body_belongs_to_its_message), TEST(a_given_file_is_written_over), TEST(a_failure_leaves_nothing))
+	  TEST(a_body_belongs_to_its_message), TEST(a_given_file_is_written_over),
+	  TEST(a_failure_leaves_nothing))

@@ -301,5 +301,5 @@ static void a_scope_that_closes_gets_its_ops_back(void)
 
 TEST_MAIN(TEST(space_is_guarded), TEST(announced_sizes_are_reserved), TEST(many_commits_share_a_sync),
 	  TEST(notes_are_committed_after_a_while), TEST(a_broken_disk_refuses_mail_until_it_works),
-	  TEST(a_fast_writer_is_told_to_wait), TEST(messages_that_wait_leave_room_for_others), TEST(closing_waits_for_what_is_open),
-	  TEST(a_scope_that_closes_gets_its_ops_back))
+	  TEST(a_fast_writer_is_told_to_wait), TEST(messages_that_wait_leave_room_for_others),
+	  TEST(closing_waits_for_what_is_open), TEST(a_scope_that_closes_gets_its_ops_back))
