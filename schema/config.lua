@@ -389,6 +389,7 @@ scopes.profile = {
       words = { "refuse", "normalise" }, default = "refuse" },
     { "nul", "boolean", "NUL octets in a message pass", default = false },
     { "early", "boolean", "talking before the greeting is no offence", default = false },
+    { "auth_old_clients", "boolean", "a line AUTH= too, for clients of about 1998", default = false },
     { "hide", "words", "extensions that are not offered to it", words = offered, default = {} },
   },
 }

@@ -47,6 +47,7 @@ static void build_profiles(struct config_build *b)
 			.normalise_newlines = config_is(v, "newlines", "normalise"),
 			.nul = config_bool(config_get(v, "nul"), false),
 			.early = config_bool(config_get(v, "early"), false),
+			.auth_old_clients = config_bool(config_get(v, "auth_old_clients"), false),
 			.hide_ext = config_extensions(b, config_get(v, "hide")),
 		};
 	}

@@ -83,6 +83,7 @@ enum session_next cmd_helo_apply(struct session *s)
 				  .size_octets_max = l->message_max_bytes,
 				  .deliverby_min_s = l->deliverby_min_s };
 	struct buf out = BUF_INIT(SMTP_REPLY_OCTETS_MAX);
+	const bool auth_equals = l->auth.old_clients || (s->profile && s->profile->auth_old_clients);
 	char hello[400];
 
 	session_msg_end(s);
@@ -98,7 +99,7 @@ enum session_next cmd_helo_apply(struct session *s)
 	}
 	snprintf(ehlo.name, sizeof ehlo.name, "%.*s", SPAN_ARG(l->hostname));
 	add_mechanisms(s, &ehlo);
-	if (smtp_ehlo_format(&ehlo, span_of(hello), l->auth.old_clients, &out) && s->stream)
+	if (smtp_ehlo_format(&ehlo, span_of(hello), auth_equals, &out) && s->stream)
 		stream_write(s->stream, buf_span(&out));
 	buf_free(&out);
 	return session_command_done(s);

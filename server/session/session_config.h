@@ -24,6 +24,7 @@ struct session_profile {
 	bool normalise_newlines; /* bare CR and LF become CRLF; else the message is refused */
 	bool nul;                /* NUL octets in a message pass; else it is refused */
 	bool early;              /* talking before the greeting is no offence */
+	bool auth_old_clients;   /* sees an "AUTH=" line too, as session_auth_config.old_clients */
 	uint32_t hide_ext;       /* enum smtp_ext: not announced to it */
 };
 

@@ -150,7 +150,8 @@ static void test_login(void)
 	struct auth_bed a;
 
 	ab_init(&a, SESSION_TLS_OPTIONAL, false);
-	a.t.b.listener.auth.old_clients = true;
+	a.t.b.profile.auth_old_clients = true;
+	a.t.b.listener.profile = &a.t.b.profile;
 	tb_starttls(&a.t);
 	HAS(tb_say(&a.t, "EHLO old\r\n"), "250-AUTH PLAIN LOGIN\r\n250-AUTH=PLAIN LOGIN\r\n");
 	TSAY(&a.t, "auth login\r\n", "334 VXNlcm5hbWU6\r\n");
